@@ -1,0 +1,37 @@
+"""Retimbre re-creates timbres: it finds the synthesizer patch that makes a given sound, and measures how close it is.
+
+The verbs of the command line are functions of this package, imported when first asked for:
+
+    import retimbre
+    retimbre.match(...)     a sound to ranked synthesizer patches
+    retimbre.render(...)    a patch to a sound
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# verb: (module, its name there)
+_VERBS = {
+    "match": ("retimbre.workflows.match", "match"),
+    "render": ("retimbre.workflows.render", "render"),
+    "make_dataset": ("retimbre.workflows.prepare", "make_dataset"),
+    "train": ("retimbre.workflows.fit", "train"),
+    "evaluate": ("retimbre.workflows.evaluate", "evaluate"),
+    "doctor": ("retimbre.workflows.doctor", "examine"),
+    "names": ("retimbre.workflows.catalogs", "names"),
+}
+
+__all__ = ["__version__", *_VERBS]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _VERBS:
+        raise AttributeError(f"module 'retimbre' has no attribute {name!r}")
+    module, attribute = _VERBS[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,107 @@
+"""The entry of the command line: the tree of commands, and how a run of one ends.
+
+A command is a door: it turns words into arguments, calls one workflow and prints, and holds no logic of its own. Its
+module in this package has one of two forms:
+
+    render.py    def render(...): one command; its docstring is its help
+    data.py      app = typer.Typer(help=...): a group of commands, `retimbre data synth` and so on
+
+`COMMANDS` and `GROUPS` below list them, in the order of the help. Command modules import typer and this package only;
+everything heavy is imported inside the command functions, so that `retimbre --help` is instant. The help of a command
+is its docstring: a first line that says what it does in some sixty letters, what the reader must know, and last a
+paragraph that opens with `Example:` and is shown as written. Options that several commands have are in `options.py`,
+printing is in `console.py`.
+
+A command returns nothing. To fail, it lets an error of `retimbre.core.errors` through, which becomes one line and the
+exit status: 2 for the user's mistake, 1 for anything else.
+"""
+
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+
+import retimbre
+from retimbre.cli import console, doctor, listing
+from retimbre.core.errors import RetimbreError, UserError
+
+COMMANDS = {"list": listing.list_names, "doctor": doctor.doctor}
+GROUPS: dict[str, ModuleType] = {}
+
+# What a shell reports for a program that Ctrl-C ended: 128 and the number of the signal.
+INTERRUPTED = 130
+
+# Columns that the help takes on a terminal that has them.
+HELP_WIDTH = 100
+
+
+def tree() -> Any:
+    """The whole command line as one callable command of typer, with its sub-commands in `.commands`."""
+    settings = {"max_content_width": HELP_WIDTH}
+    app = typer.Typer(name="retimbre", rich_markup_mode=None, add_completion=False, context_settings=settings)
+    app.callback()(_root)
+    for name, function in COMMANDS.items():
+        app.command(name)(function)
+    for name, module in GROUPS.items():
+        app.add_typer(module.app, name=name)
+    root = typer.main.get_command(app)
+    _keep_examples_as_written(root)
+    return root
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns the exit status; what went wrong is one line on standard error."""
+    try:
+        status = tree()(list(arguments) or ["--help"], prog_name="retimbre", standalone_mode=False)
+    except UserError as error:
+        return console.fail(str(error), status=2)
+    except typer.TyperException as error:
+        return console.fail(_usage(error), status=2)
+    except (RetimbreError, OSError) as error:
+        return console.fail(str(error), status=1)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        return console.fail("interrupted", status=INTERRUPTED)
+    return status if isinstance(status, int) else 0
+
+
+def main() -> None:
+    """The `retimbre` program."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _show_version(wanted: bool) -> bool:
+    if wanted:
+        console.show(f"retimbre {retimbre.__version__}")
+        raise typer.Exit
+    return wanted
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Print the version and end.", callback=_show_version, is_eager=True)
+]
+
+
+def _root(version: Version = False) -> None:
+    """Finds the synthesizer patch behind a sound, and measures honestly how close it is.
+
+    Example:
+        retimbre match recording.wav --synth subtractive --out matched
+    """
+
+
+def _usage(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" ('{context.command_path} --help' says more)" if context else ""
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    return f"{message}{hint}"
+
+
+def _keep_examples_as_written(command: Any) -> None:
+    """Marks the last paragraph of each help, which typer would otherwise fill like prose."""
+    command.help = (command.help or "").replace("\n\nExample:\n", "\n\n\b\nExample:\n")
+    for inner in getattr(command, "commands", {}).values():
+        _keep_examples_as_written(inner)

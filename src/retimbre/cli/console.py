@@ -1,0 +1,78 @@
+"""What the commands say, and where: results to standard output, everything else to standard error.
+
+So `retimbre ... --json > file` gets one JSON value and nothing else, and a person still sees the progress. Messages are
+one line each. The progress bar shows what is done and when the rest will be, and is silent when nobody is looking.
+"""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import typer
+
+
+def show(text: str) -> None:
+    """A result for a reader, to standard output."""
+    typer.echo(text)
+
+
+def show_json(value: Any) -> None:
+    """The one JSON value of a command run with --json; infinities and NaN, which JSON lacks, are a bug: ValueError."""
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """A message that is not a result, to standard error."""
+    typer.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """What the reader should know although the command goes on."""
+    say(f"warning: {_one_line(text)}")
+
+
+def fail(text: str, *, status: int) -> int:
+    """The one line of an error; returns the exit status for the caller to end with."""
+    say(f"error: {_one_line(text)}")
+    return status
+
+
+def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as aligned columns under the keys of the first; a dash stands for what a row lacks."""
+    if not rows:
+        return
+    names = list(rows[0])
+    cells = [names] + [[_cell(row.get(name)) for name in names] for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    for line in cells:
+        show("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+@contextlib.contextmanager
+def progress(title: str, total: float) -> Iterator[Callable[[float], None]]:
+    """Yields a function to call with the amount done since the last call; `total` is the amount there is.
+
+    The bar appears on a terminal only, and goes away when the work is done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda amount: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda amount: bar.advance(task, amount)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _one_line(str(value))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,205 @@
+"""Data sets as a program uses them: open a folder, ask for parts and clips.
+
+A *rendered* set pairs each clip with the knobs that made it, in two spellings: classes (one per searched knob) and the
+point of the unit cube. A *recorded* set pairs each clip with where it was cut from. Opening one reads the small files and
+checks everything that can be checked without reading the audio; the audio stays on disk until it is asked for.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from retimbre.core.config import build
+from retimbre.core.errors import ConfigError, DatasetError, near_miss
+from retimbre.data import splits
+from retimbre.data.manifest import Header, read_header, read_jsonl
+from retimbre.data.store import AudioShards, map_array, write_array
+
+CLASSES_FILE, UNIT_FILE, NOTES_FILE = "classes.npy", "unit.npy", "notes.npy"
+CLIPS_FILE = "clips.jsonl"
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Labels:
+    """What is known about the clips of a rendered set.
+
+    Attributes:
+        classes: The class of each searched knob.
+        unit: The searched knobs as points of the unit cube.
+        notes: Pitch in hertz, velocity and gate in seconds. The noise seed of a clip is its number.
+    """
+
+    classes: Int[Tensor, "examples searched"]
+    unit: Float[Tensor, "examples width"]
+    notes: Float[Tensor, "examples 3"]
+
+    def write(self, folder: Path) -> None:
+        """Writes the three arrays."""
+        write_array(folder / CLASSES_FILE, self.classes.numpy().astype(np.int32))
+        write_array(folder / UNIT_FILE, self.unit.numpy())
+        write_array(folder / NOTES_FILE, self.notes.numpy())
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class RenderedSet:
+    """A set that a synthesizer made.
+
+    Attributes:
+        knobs: Names of the searched knobs, in the order of the classes.
+        parts: The part of each example, as an index into `splits.SPLITS`.
+    """
+
+    folder: Path
+    header: Header
+    labels: Labels
+    knobs: tuple[str, ...]
+    parts: Int[Tensor, " examples"]
+    shards: AudioShards
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "RenderedSet":
+        """Opens a set and checks all but the checksums.
+
+        Raises:
+            DatasetError: It is missing, unfinished, foreign or damaged; the message says which file.
+        """
+        folder = Path(folder)
+        header = _header_of(folder, "rendered")
+        labels = _read_labels(folder, header)
+        knobs = tuple(header.options["sampling"]["knobs"])
+        parts = splits.split_by_classes(labels.classes, header.split)
+        return cls(folder, header, labels, knobs, parts, AudioShards.open(folder, header))
+
+    def __len__(self) -> int:
+        return self.header.size
+
+    @property
+    def classes(self) -> Int[Tensor, "examples searched"]:
+        """The class of each searched knob."""
+        return self.labels.classes
+
+    @property
+    def unit(self) -> Float[Tensor, "examples width"]:
+        """The searched knobs as points of the unit cube."""
+        return self.labels.unit
+
+    def audio(self, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows samples"]:
+        """The clips of these numbers, in this order."""
+        return self.shards.read(rows)
+
+    def split(self, name: str) -> Int[Tensor, " rows"]:
+        """The clips of `train`, `validation` or `test`."""
+        return splits.indices_of(self.parts, name)
+
+    def balanced(self, name: str, knob: str, count: int, *, step: int) -> Int[Tensor, " count"]:
+        """`count` clips of a part in which every class of a knob has its equal share, to within one.
+
+        Raises:
+            ConfigError: The knob is not searched, or the part is empty.
+        """
+        if knob not in self.knobs:
+            raise ConfigError(f"{self.folder}: no knob {knob!r} is searched; {near_miss(knob, self.knobs)}")
+        rows = self.split(name)
+        seed = int(self.header.options["sampling"]["seed"])
+        return rows[splits.balanced(self.classes[rows, self.knobs.index(knob)], count, seed=seed, step=step)]
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """Where a clip of a recorded set was cut from.
+
+    Attributes:
+        source: Path of the recording below the folder that was named.
+        label: The first sub-folder in that path; empty at the top.
+        start_s: Where the clip begins in the recording.
+        seconds: How much of the clip is recording; the rest is padding.
+        sha256: Of the recording's file.
+        remarks: What a listener should know about the recording.
+    """
+
+    source: str
+    label: str
+    start_s: float
+    seconds: float
+    split: Literal["train", "validation", "test"]
+    sha256: str
+    source_rate: Annotated[int, Field(gt=0)]
+    remarks: tuple[str, ...] = ()
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class RecordedSet:
+    """A set that was cut from recordings."""
+
+    folder: Path
+    header: Header
+    clips: tuple[Clip, ...]
+    shards: AudioShards
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "RecordedSet":
+        """Opens a set and checks all but the checksums.
+
+        Raises:
+            DatasetError: It is missing, foreign or damaged; the message says which file.
+        """
+        folder = Path(folder)
+        header = _header_of(folder, "recorded")
+        clips = _read_clips(folder / CLIPS_FILE, header)
+        return cls(folder, header, clips, AudioShards.open(folder, header))
+
+    def __len__(self) -> int:
+        return self.header.size
+
+    def audio(self, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows samples"]:
+        """The clips of these numbers, in this order."""
+        return self.shards.read(rows)
+
+    def split(self, name: str) -> Int[Tensor, " rows"]:
+        """The clips of `train`, `validation` or `test`."""
+        parts = torch.tensor([splits.SPLITS.index(clip.split) for clip in self.clips])
+        return splits.indices_of(parts, name)
+
+
+def _header_of(folder: Path, kind: str) -> Header:
+    header = read_header(folder)
+    if header.kind != kind:
+        raise DatasetError(f"{folder} is a {header.kind} data set, but a {kind} one is needed")
+    return header
+
+
+def _read_labels(folder: Path, header: Header) -> Labels:
+    sampling: dict[str, Any] = header.options["sampling"]
+    classes = map_array(
+        folder / CLASSES_FILE, dtype=np.int32, shape=(header.size, len(sampling["knobs"]))
+    )
+    unit = map_array(folder / UNIT_FILE, dtype=np.float32, shape=(header.size, int(sampling["width"])))
+    notes = map_array(folder / NOTES_FILE, dtype=np.float32, shape=(header.size, 3))
+    counts = np.array(sampling["class_counts"])
+    if classes.min() < 0 or not (classes < counts).all():
+        raise DatasetError(f"{folder / CLASSES_FILE}: holds a class that its knob does not have; it is damaged")
+    if not (np.isfinite(unit).all() and np.isfinite(notes).all()):
+        raise DatasetError(f"{folder}: {UNIT_FILE} or {NOTES_FILE} holds values that are not numbers")
+    return Labels(
+        torch.from_numpy(classes.astype(np.int64)), torch.from_numpy(unit.copy()), torch.from_numpy(notes.copy())
+    )
+
+
+def _read_clips(path: Path, header: Header) -> tuple[Clip, ...]:
+    try:
+        clips = tuple(build(Clip, line, f"line {number}") for number, line in enumerate(read_jsonl(path), 1))
+    except ConfigError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    if len(clips) != header.size:
+        raise DatasetError(f"{path}: lists {len(clips)} clips, but the set has {header.size}")
+    return clips

@@ -1,0 +1,224 @@
+"""The short-time Fourier transform, and the one map from magnitudes to decibels.
+
+A sound is cut into overlapping frames, each frame is faded in and out by a window and Fourier transformed. Column t of
+the result says which frequencies sound around the time t * hop_length. Four choices define it: how long a frame is
+(`win_length`: longer resolves frequency, shorter resolves time), how often one starts (`hop_length`), on how many
+points it is transformed (`n_fft`, at least the window; more interpolates between bins), and what happens at the ends of
+the sound. With `center`, frame t has its middle on sample t * hop_length and the sound is padded by half a frame at
+each end; without, frame t starts there. `StftSettings` holds the choices, so that analysis and synthesis cannot
+disagree about the window. The conventions are those of librosa 0.11.
+
+Loudness is heard in ratios, so spectra are compared in decibels, and the decibels of silence are minus infinity.
+`LogMagnitude` is the only place where that is dealt with: it adds a floor in power, which is smooth, keeps gradients
+finite for silence, and can be undone.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+from torch.nn import functional
+
+from retimbre.core.errors import ConfigError, near_miss
+
+WINDOWS: dict[str, Callable[..., Tensor]] = {
+    "hann": torch.hann_window,
+    "hamming": torch.hamming_window,
+    "blackman": torch.blackman_window,
+    "rectangular": torch.ones,
+}
+PAD_MODES = ("constant", "reflect")
+# Below what any sound file can hold; it keeps the derivative of the square root finite.
+_SMALLEST_POWER = 1e-30
+
+
+@dataclass(frozen=True)
+class StftSettings:
+    """What defines a short-time Fourier transform.
+
+    Attributes:
+        n_fft: Points of the Fourier transform; the spectrum has n_fft // 2 + 1 bins.
+        hop_length: Samples from one frame to the next.
+        win_length: Samples of the window, centred in the n_fft points; 0 stands for n_fft.
+        window: A name in `WINDOWS`. All windows are periodic, as spectral analysis wants them.
+        center: Whether frame t is centred on sample t * hop_length (the ends padded) or starts there.
+        pad_mode: What the ends are padded with if `center`: "constant" (silence) or "reflect".
+
+    Raises:
+        ConfigError: A length that makes no sense, an unknown window or an unknown padding.
+    """
+
+    n_fft: int = 1024
+    hop_length: int = 256
+    win_length: int = 0
+    window: str = "hann"
+    center: bool = True
+    pad_mode: str = "constant"
+
+    def __post_init__(self) -> None:
+        """Refuses settings that define no transform."""
+        if self.n_fft < 1 or self.hop_length < 1:
+            raise ConfigError(
+                f"n_fft and hop_length must be at least 1, got {self.n_fft} and {self.hop_length}"
+            )
+        if not 0 <= self.win_length <= self.n_fft:
+            raise ConfigError(
+                f"win_length must lie between 0 and n_fft = {self.n_fft}, got {self.win_length}"
+            )
+        if self.window not in WINDOWS:
+            raise ConfigError(f"unknown window {self.window!r}; {near_miss(self.window, WINDOWS)}")
+        if self.pad_mode not in PAD_MODES:
+            raise ConfigError(f"unknown pad_mode {self.pad_mode!r}; {near_miss(self.pad_mode, PAD_MODES)}")
+
+    @property
+    def num_bins(self) -> int:
+        """Frequencies of a spectrum: 0 Hz up to half the sample rate."""
+        return self.n_fft // 2 + 1
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames that a sound of `num_samples` gives; one at least, since a short sound is padded with silence."""
+        padded = num_samples + 2 * (self.n_fft // 2) if self.center else num_samples
+        return 1 + max(padded - self.n_fft, 0) // self.hop_length
+
+
+@functools.lru_cache(maxsize=256)
+def _cached_window(
+    name: str, win_length: int, n_fft: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    # Tensors made in inference mode could not take part in a later backward pass.
+    with torch.inference_mode(False):
+        window = WINDOWS[name](win_length, dtype=dtype, device=device)
+        left = (n_fft - win_length) // 2
+        return functional.pad(window, (left, n_fft - win_length - left))
+
+
+def analysis_window(settings: StftSettings, like: Tensor) -> Float[Tensor, " n_fft"]:
+    """The window in n_fft points, on the device and in the dtype of `like`. Shared: never change it in place."""
+    win_length = settings.win_length or settings.n_fft
+    return _cached_window(settings.window, win_length, settings.n_fft, like.dtype, like.device)
+
+
+def pad_ends(
+    audio: Float[Tensor, "batch samples"],
+    frame_length: int,
+    *,
+    center: bool = True,
+    pad_mode: str = "constant",
+) -> Float[Tensor, "batch padded"]:
+    """Pads a sound for framing: by half a frame at each end if `center`, and with silence up to one frame at least."""
+    half = frame_length // 2 if center else 0
+    # A reflection needs one sample more than it copies.
+    needed = half + 1 if center and pad_mode == "reflect" else frame_length - 2 * half
+    audio = functional.pad(audio, (0, max(needed - audio.shape[-1], 0)))
+    return functional.pad(audio[:, None], (half, half), mode=pad_mode)[:, 0] if half else audio
+
+
+def frame(
+    audio: Float[Tensor, "batch samples"], frame_length: int, hop_length: int, *, center: bool = True
+) -> Float[Tensor, "batch frames frame_length"]:
+    """Cuts a sound into overlapping frames, a view without copying; the ends are padded with silence if `center`."""
+    return pad_ends(audio, frame_length, center=center).unfold(-1, frame_length, hop_length)
+
+
+def stft(
+    audio: Float[Tensor, "batch samples"], settings: StftSettings
+) -> Complex[Tensor, "batch bins frames"]:
+    """The short-time Fourier transform: complex, unscaled (a full-scale sine peaks at about half the window's sum)."""
+    padded = pad_ends(audio, settings.n_fft, center=settings.center, pad_mode=settings.pad_mode)
+    return torch.stft(
+        padded,
+        settings.n_fft,
+        hop_length=settings.hop_length,
+        window=analysis_window(settings, audio),
+        center=False,
+        return_complex=True,
+    )
+
+
+def istft(
+    spectrum: Complex[Tensor, "batch bins frames"], settings: StftSettings, *, num_samples: int
+) -> Float[Tensor, "batch samples"]:
+    """Undoes `stft`: least-squares overlap-add, exact wherever some window is not zero.
+
+    For a spectrum that belongs to no sound it gives the sound whose spectrum is closest in mean square. Where every
+    window is zero (the first sample of a Hann window without `center`) the sound is unknown and comes back as zero.
+
+    Args:
+        spectrum: What `stft` gave, with the same settings.
+        settings: The settings of the analysis.
+        num_samples: The length of the sound; samples that no frame covers are zero.
+
+    References:
+        Griffin & Lim (1984), "Signal estimation from modified short-time Fourier transform", equation 6,
+        https://doi.org/10.1109/TASSP.1984.1164317
+    """
+    frames = torch.fft.irfft(spectrum, n=settings.n_fft, dim=1)
+    window = analysis_window(settings, frames)
+    numerator = _overlap_add(frames * window[:, None], settings)
+    energy = _overlap_add(window.square()[None, :, None].expand(1, -1, spectrum.shape[-1]), settings)
+    covered = energy > torch.finfo(energy.dtype).eps
+    audio = torch.where(covered, numerator / torch.where(covered, energy, 1.0), 0.0)
+    start = settings.n_fft // 2 if settings.center else 0
+    audio = audio[:, start : start + num_samples]
+    return functional.pad(audio, (0, num_samples - audio.shape[-1]))
+
+
+def _overlap_add(
+    frames: Float[Tensor, "batch n_fft frames"], settings: StftSettings
+) -> Float[Tensor, "batch samples"]:
+    length = settings.n_fft + settings.hop_length * (frames.shape[-1] - 1)
+    summed = functional.fold(frames, (1, length), (1, settings.n_fft), stride=(1, settings.hop_length))
+    return summed[:, 0, 0]
+
+
+def power(
+    audio: Float[Tensor, "batch samples"], settings: StftSettings
+) -> Float[Tensor, "batch bins frames"]:
+    """Squared magnitude of the short-time Fourier transform; smooth everywhere, silence included."""
+    spectrum = stft(audio, settings)
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def magnitude(
+    audio: Float[Tensor, "batch samples"], settings: StftSettings
+) -> Float[Tensor, "batch bins frames"]:
+    """Magnitude of the short-time Fourier transform, 1e-15 at least: so its gradient at silence is zero, not NaN."""
+    return power(audio, settings).clamp_min(_SMALLEST_POWER).sqrt()
+
+
+@dataclass(frozen=True)
+class LogMagnitude:
+    """The map from magnitudes to decibels, with a floor that keeps it finite, smooth and invertible.
+
+        decibels = 10 log10(magnitude ** 2 + floor ** 2),    floor = 10 ** (floor_db / 20)
+
+    Far above the floor these are plain decibels relative to magnitude 1; zero maps to `floor_db`. The slope is zero at
+    zero and nowhere steeper than 4.35 / floor decibels per unit.
+
+    Attributes:
+        floor_db: The decibels of silence.
+    """
+
+    floor_db: float = -80.0
+
+    def __post_init__(self) -> None:
+        """Refuses a floor whose power a float32 cannot hold (its smallest normal number is 1.2e-38)."""
+        if not (math.isfinite(self.floor_db) and self.floor_db >= -370.0):
+            raise ConfigError(f"floor_db must be a number of decibels from -370 up, got {self.floor_db}")
+
+    def __call__(self, magnitude: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Magnitudes to decibels."""
+        return self.of_power(magnitude.square())
+
+    def of_power(self, power: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Squared magnitudes to decibels."""
+        return 10.0 * torch.log10(power + 10.0 ** (self.floor_db / 10.0))
+
+    def inverse(self, decibels: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Decibels back to magnitudes; what lies under the floor becomes zero."""
+        power = torch.pow(10.0, decibels / 10.0) - 10.0 ** (self.floor_db / 10.0)
+        return power.clamp_min(0.0).sqrt()

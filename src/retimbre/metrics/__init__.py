@@ -1,0 +1,1 @@
+"""Floor 2: (reference, estimate) to a number. Reference first, always."""

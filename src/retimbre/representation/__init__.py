@@ -1,0 +1,1 @@
+"""Floor 2: audio to features and back."""

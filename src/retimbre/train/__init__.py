@@ -1,0 +1,1 @@
+"""Floor 2: one training loop that knows neither the networks nor the data."""

@@ -1,0 +1,328 @@
+"""One training loop for everything that is trained.
+
+Training repeats one thing: take a batch, let the task improve itself with it, now and then write down how well it
+goes. `fit` is that loop, once and for all. It knows neither networks nor data. What is trained is a `Task`, which owns
+its networks and optimizers, however many; what it is trained with is a function from a step to a batch.
+
+Steps count from 1. Step n is the n-th update, and a checkpoint of step n holds the state after it. All that happens at
+step n depends on the state before it and on n alone: the batch is `batch_at(n)`, and PyTorch's random streams are moved
+to the address of the step before every update and every validation. So a run can stop anywhere, and **to resume it is
+to run it again**: it continues at its last checkpoint, drops what the journal says of later steps, and goes on bit for
+bit as if it had never stopped. (Bit for bit on a GPU needs `devices.make_deterministic`.) For the same reason the state
+of the random streams in a checkpoint is two numbers, the seed and the step.
+
+A run whose loss is no longer a finite number stops with an error and saves nothing more: the last checkpoint is from
+before. No exception of a task is caught, and `last` is always the last file written, so that a crash at any moment
+leaves a state to continue from.
+"""
+
+import abc
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from jaxtyping import Shaped
+from torch import Tensor
+
+from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
+from retimbre.train import checkpoint, devices
+from retimbre.train.checkpoint import Checkpoints
+from retimbre.train.journal import Journal, Readings
+
+Batch = TypeVar("Batch")
+
+StopReason = Literal["steps", "patience", "minutes"]
+
+
+class Task(abc.ABC, Generic[Batch]):
+    """Something that can be trained: networks, their optimizers, and how a batch improves them."""
+
+    @abc.abstractmethod
+    def update(self, batch: Batch, *, step: int) -> Mapping[str, float | Shaped[Tensor, ""]]:
+        """Improves the networks with one batch and returns what it measured, by name.
+
+        Return tensors as they are, on their device: reading one (`.item()`) makes the program wait for the GPU.
+        """
+
+    @abc.abstractmethod
+    def validate(self, batches: Iterable[Batch]) -> Mapping[str, float]:
+        """Measures the networks on held-out batches, without changing anything. The names are the task's own.
+
+        With an average of the weights, it is the average that is measured. The random streams are moved to the same
+        address for every validation of a step, so it may draw from them.
+        """
+
+    @abc.abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """All that `update` depends on: weights, optimizers, averages, generators of its own."""
+
+    @abc.abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up a state that `state_dict` returned, on the task's device."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """How long to train, and what to write down when. A count of 0 switches its option off."""
+
+    steps: int
+    """Updates in the whole run, all its sessions together."""
+    log_every: int = 50
+    """Steps between two rows of the journal; each holds means over these steps."""
+    validate_every: int = 500
+    """Steps between two validations; the last step is validated too."""
+    checkpoint_every: int = 500
+    """Steps between two writings of `last`; it is also written when training stops."""
+    keep_every: int = 0
+    """Steps between two snapshots that are kept for good."""
+    patience: int = 0
+    """Validations in a row without a new best, after which training stops."""
+    minutes: float = 0.0
+    """Wall time after which this session stops; running again continues. At least one step is made."""
+    monitor: str = "loss"
+    """The validated quantity that decides which state is the best."""
+    higher_is_better: bool = False
+    """Whether more of that quantity is better."""
+    seed: int = 0
+    """Which random streams the run draws from."""
+
+    def __post_init__(self) -> None:
+        """Refuses values out of range with ConfigError."""
+        for name, value in dataclasses.asdict(self).items():
+            least = 1 if name in ("steps", "log_every") else 0
+            if isinstance(value, int | float) and not value >= least:
+                raise ConfigError(f"{name} is {value}; takes {least} or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """Where a run is written down."""
+
+    journal: Journal
+    checkpoints: Checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a run is. `values` are the newest known, under `train/loss`, `validation/accuracy`, ..."""
+
+    step: int
+    num_steps: int
+    seconds: float
+    values: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """The world outside: a clock in seconds (`time.monotonic`), and someone to tell after each step."""
+
+    clock: Callable[[], float]
+    progress: Callable[[Progress], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """The best validation so far: after which step, and the monitored value."""
+
+    step: int
+    value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """How a session of training ended."""
+
+    step: int
+    reason: StopReason
+    """All steps made, patience lost, or the session's minutes over."""
+    best: Best | None
+    """None where nothing was validated."""
+    seconds: float
+    """Wall time of the whole run, all its sessions together."""
+    checkpoint: Path
+    """The state that training ended in."""
+
+
+@dataclasses.dataclass
+class _Run(Generic[Batch]):
+    """A run in progress: what it is made of, and where it stands."""
+
+    task: Task[Batch]
+    config: FitConfig
+    records: Records
+    readings: Readings = dataclasses.field(default_factory=Readings)
+    values: dict[str, float] = dataclasses.field(default_factory=dict)
+    step: int = 0
+    seconds: float = 0.0
+    best: Best | None = None
+    num_stale: int = 0
+    """Validations since the best one."""
+
+    def is_due(self, every: int) -> bool:
+        """Whether something done every so many steps is done after this one."""
+        return every > 0 and self.step % every == 0
+
+
+def fit(
+    task: Task[Batch],
+    batch_at: Callable[[int], Batch],
+    config: FitConfig,
+    *,
+    validation: Sequence[Batch],
+    records: Records,
+    watch: Watch,
+) -> FitResult:
+    """Trains a task, or continues a run that was stopped.
+
+    A run that is complete returns at once and writes nothing. One whose `steps` or `patience` were raised goes on.
+
+    Args:
+        task: what to train; a resumed run overwrites its state.
+        batch_at: the batch of a step, 1 for the first; a pure function, or resuming is not exact.
+        config: how long to train and what to write when.
+        validation: held-out batches, gone through at every validation; empty for no validation.
+        records: the journal and the checkpoints of the run.
+        watch: the clock, and who is told of each step.
+
+    Raises:
+        RetimbreError: a measured value is not finite, or the state would be saved with a NaN in it.
+        CheckpointError: the last checkpoint cannot be read or does not fit the task.
+        ConfigError: the run was begun with another seed, or no validated quantity has the monitored name.
+    """
+    run = _Run(task, config, records)
+    _resume(run)
+    session_start_s = watch.clock()
+    origin_s = session_start_s - run.seconds
+    reason = _reason_to_stop(run, 0.0)
+    if reason is None:
+        records.journal.resume_at(run.step)
+    while reason is None:
+        run.step += 1
+        devices.restart_random(config.seed, "update", run.step)
+        run.readings.add(run.step, task.update(batch_at(run.step), step=run.step))
+        run.seconds = watch.clock() - origin_s
+        _log(run)
+        _validate(run, validation)
+        now_s = watch.clock()
+        run.seconds = now_s - origin_s
+        reason = _reason_to_stop(run, now_s - session_start_s)
+        _save(run, reason)
+        watch.progress(Progress(run.step, config.steps, run.seconds, run.values))
+    return FitResult(run.step, reason, run.best, run.seconds, records.checkpoints.last)
+
+
+def _resume(run: _Run[Any]) -> None:
+    """Takes up the state of the last checkpoint, if there is one."""
+    state = run.records.checkpoints.load_last()
+    if state is None:
+        return
+    path = run.records.checkpoints.last
+    try:
+        begun_seed = state["seed"]
+        run.step, run.seconds, run.num_stale = state["step"], state["seconds"], state["num_stale"]
+        run.best = None if state["best"] is None else Best(**state["best"])
+        run.readings.load_state_dict(state["readings"])
+        run.task.load_state_dict(state["task"])
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # what torch raises for a state that does not fit
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path}: does not fit what is being trained: {reason}") from error
+    if begun_seed != run.config.seed:
+        raise ConfigError(
+            f"{path}: the run was begun with seed {begun_seed}; it cannot go on with {run.config.seed}"
+        )
+
+
+def _log(run: _Run[Any]) -> None:
+    """Writes the means since the last row, when a row is due or no further step will come."""
+    if run.is_due(run.config.log_every) or run.step == run.config.steps:
+        _write(run, "train", run.readings.take_means())
+
+
+def _validate(run: _Run[Batch], validation: Sequence[Batch]) -> None:
+    """Measures the task on held-out data, when that is due, and keeps its state if it is the best so far."""
+    config = run.config
+    is_last = run.step == config.steps and config.validate_every > 0
+    if len(validation) == 0 or not (is_last or run.is_due(config.validate_every)):
+        return
+    # Before the measuring, so that a diverged step is reported as such and not as a bad validation.
+    run.readings.settle()
+    devices.restart_random(config.seed, "validation", run.step)
+    values = {name: float(value) for name, value in run.task.validate(validation).items()}
+    if config.monitor not in values:
+        raise ConfigError(
+            f"no validated quantity is named {config.monitor!r}; {near_miss(config.monitor, values)}"
+        )
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise RetimbreError(f"training diverged: validated {name!r} is {value} at step {run.step}")
+    _write(run, "validation", values)
+    if _is_better(values[config.monitor], run.best, config):
+        run.best, run.num_stale = Best(run.step, values[config.monitor]), 0
+        run.records.checkpoints.save(run.records.checkpoints.best, _state(run))
+    else:
+        run.num_stale += 1
+
+
+def _is_better(value: float, best: Best | None, config: FitConfig) -> bool:
+    if best is None:
+        return True
+    return value > best.value if config.higher_is_better else value < best.value
+
+
+def _write(run: _Run[Any], split: str, values: Mapping[str, float]) -> None:
+    run.records.journal.append(run.step, split, values, seconds=run.seconds)
+    run.values = run.values | {f"{split}/{name}": value for name, value in values.items()}
+
+
+def _reason_to_stop(run: _Run[Any], session_s: float) -> StopReason | None:
+    config = run.config
+    if run.step >= config.steps:
+        return "steps"
+    if 0 < config.patience <= run.num_stale:
+        return "patience"
+    if 0 < config.minutes * 60 <= session_s:
+        return "minutes"
+    return None
+
+
+def _save(run: _Run[Any], reason: StopReason | None) -> None:
+    """Writes the checkpoints that are due, `last` at the end: whatever it promises then exists."""
+    checkpoints = run.records.checkpoints
+    is_final = reason in ("steps", "patience")
+    wanted = {
+        checkpoints.at(run.step): run.is_due(run.config.keep_every),
+        checkpoints.final: is_final,
+        checkpoints.last: reason is not None or run.is_due(run.config.checkpoint_every),
+    }
+    paths = [path for path, is_wanted in wanted.items() if is_wanted]
+    if paths:
+        state = _state(run)
+        for path in paths:
+            checkpoints.save(path, state)
+
+
+def _state(run: _Run[Any]) -> dict[str, Any]:
+    """Everything a resumed run needs. Raises RetimbreError rather than hand out a NaN to be saved."""
+    state = {
+        "step": run.step,
+        "seed": run.config.seed,
+        "seconds": run.seconds,
+        "best": None if run.best is None else dataclasses.asdict(run.best),
+        "num_stale": run.num_stale,
+        "readings": run.readings.state_dict(),
+        "task": run.task.state_dict(),
+    }
+    # A finite loss with an infinite gradient spoils the weights one step before the loss shows it.
+    for name, tensor in checkpoint.named_tensors(state).items():
+        if tensor.is_floating_point() and bool(tensor.isnan().any()):
+            raise RetimbreError(
+                f"training diverged: {name!r} holds NaN after step {run.step}; it is not saved"
+            )
+    return state

@@ -1,0 +1,117 @@
+"""What there is to choose from: every catalog as rows of plain values, for the command line and for programs.
+
+A catalog is a dictionary literal in the package that owns its things. This module knows where each one is and what a
+reader wants to know about its entries; it imports a catalog only when asked for it.
+"""
+
+import importlib.resources
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any
+
+from retimbre.core.errors import ConfigError, near_miss
+
+Row = dict[str, Any]
+
+
+def names(kind: str) -> list[Row]:
+    """The entries of a catalog, each with its `name` first and what its kind is chosen by.
+
+    Args:
+        kind: one of `KINDS`.
+
+    Raises:
+        ConfigError: There is no such catalog.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"there is no catalog {kind!r}; {near_miss(kind, KINDS)}")
+    return KINDS[kind]()
+
+
+def _synths() -> list[Row]:
+    from retimbre.synth.catalog import SYNTHS
+
+    return [
+        {
+            "name": name,
+            "parameters": len(synth.space.parameters),
+            "sample_rate": synth.sample_rate,
+            "seconds": synth.default_seconds,
+            "description": _first_line(synth),
+        }
+        for name, synth in SYNTHS.items()
+    ]
+
+
+def _representations() -> list[Row]:
+    from retimbre.representation.catalog import REPRESENTATIONS
+
+    return [
+        {"name": name, "exact": representation.exact, "description": _first_line(representation)}
+        for name, representation in REPRESENTATIONS.items()
+    ]
+
+
+def _models() -> list[Row]:
+    from retimbre.matching.networks.catalog import MODELS
+
+    return [
+        {
+            "name": name,
+            "task": "match",
+            "parameters": model.num_parameters(),
+            "description": model.description,
+        }
+        for name, model in MODELS.items()
+    ]
+
+
+def _metrics() -> list[Row]:
+    from retimbre.metrics.catalog import METRICS
+
+    return [
+        {"name": name, "better": metric.better, "unit": metric.unit, "description": metric.description}
+        for name, metric in METRICS.items()
+    ]
+
+
+def _corpora() -> list[Row]:
+    from retimbre.data.catalog import CORPORA
+
+    return [{"name": name, "description": corpus.description} for name, corpus in CORPORA.items()]
+
+
+def _checkpoints() -> list[Row]:
+    """The checkpoints that came with the package: weights, each with a card that says what they are."""
+    folder = importlib.resources.files("retimbre") / "checkpoints"
+    cards = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name
+    )
+    return [_checkpoint(folder, card) for card in cards]
+
+
+def _checkpoint(folder: Any, card: Any) -> Row:
+    name = card.name.removesuffix(".json")
+    content = json.loads(card.read_text(encoding="utf-8"))
+    return {
+        "name": name,
+        "task": content["task"],
+        "path": str(folder / f"{name}.safetensors"),
+        "description": content["description"],
+    }
+
+
+def _first_line(thing: object) -> str:
+    """The line that its class opens with."""
+    return (inspect.getdoc(type(thing)) or "").partition("\n")[0]
+
+
+KINDS: dict[str, Callable[[], list[Row]]] = {
+    "synths": _synths,
+    "representations": _representations,
+    "models": _models,
+    "metrics": _metrics,
+    "corpora": _corpora,
+    "checkpoints": _checkpoints,
+}

@@ -1,0 +1,39 @@
+"""Results go to standard output and messages to standard error."""
+
+import json
+
+import pytest
+
+from retimbre.cli import console
+
+
+def test_results_and_messages_do_not_mix(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show_json([1.5, "é"])
+    console.say("working")
+    console.warn("odd\ninput")
+    output = capsys.readouterr()
+    assert json.loads(output.out) == [1.5, "é"]
+    assert output.err == "working\nwarning: odd input\n"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_json_cannot_say_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        console.show_json({"value": value})
+
+
+def test_a_table_lines_up_under_its_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show_table([{"name": "fm", "knobs": 9}, {"name": "inversynth", "knobs": 12345}, {"name": "x"}])
+    assert capsys.readouterr().out.splitlines() == [
+        "name        knobs",
+        "fm          9",
+        "inversynth  12,345",
+        "x           -",
+    ]
+
+
+def test_progress_is_silent_when_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress("matching", total=3) as advance:
+        advance(1)
+    output = capsys.readouterr()
+    assert output.out + output.err == ""

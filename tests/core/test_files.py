@@ -1,0 +1,81 @@
+"""Files appear whole or not at all, and equal content has equal fingerprints."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retimbre.core.files import fingerprint, sha256_of, whole_file, write_json, write_text
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def stop_half_way(path: Path) -> None:
+    with whole_file(path) as aside:
+        aside.write_text("half of it")
+        raise KeyboardInterrupt
+
+
+def test_a_file_appears_with_its_folders_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "text.txt"
+    write_text(path, "é\n")
+    assert path.read_text(encoding="utf-8") == "é\n"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("before", [None, "what was there"])
+def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path, before: str | None) -> None:
+    path = tmp_path / "result.txt"
+    if before is not None:
+        path.write_text(before)
+    with pytest.raises(KeyboardInterrupt):
+        stop_half_way(path)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == (
+        {"result.txt": before} if before is not None else {}
+    )
+
+
+def test_the_file_in_the_making_has_the_suffix_of_the_whole_one(tmp_path: Path) -> None:
+    # Writers such as soundfile and matplotlib choose the format by it.
+    with whole_file(tmp_path / "sound.flac") as aside:
+        aside.touch()
+        assert aside.suffix == ".flac"
+
+
+@given(JSON_VALUES)
+def test_json_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+    path = tmp_path_factory.mktemp("json") / "value.json"
+    write_json(path, value)
+    assert json.loads(path.read_text(encoding="utf-8")) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_nan_never_reaches_a_file(tmp_path: Path, value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "value.json", {"score": value})
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.binary(max_size=64))
+def test_the_checksum_is_that_of_the_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("bytes") / "file"
+    path.write_bytes(content)
+    assert sha256_of(path) == hashlib.sha256(content).hexdigest()
+
+
+@given(st.dictionaries(st.text(), JSON_VALUES, max_size=4))
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys(table: dict[str, Any]) -> None:
+    assert fingerprint(dict(reversed(table.items()))) == fingerprint(table)
+
+
+@pytest.mark.parametrize("other", [{"a": 2}, {"b": 1}, {"a": "1"}, {"a": [1]}, {}, {"a": 1, "b": None}])
+def test_other_content_has_another_fingerprint(other: dict[str, Any]) -> None:
+    assert fingerprint(other) != fingerprint({"a": 1})
