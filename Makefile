@@ -43,7 +43,7 @@ wheel: .venv/installed-dev
 	$(UV_LINKS) scripts/check-wheel
 
 docs: setup
-	.venv/bin/python scripts/make_cli_docs.py
+	.venv/bin/python scripts/make_docs.py
 
 clean:
 	rm -rf .venv out

@@ -35,6 +35,16 @@ def every_command(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 COMMANDS = dict(every_command(tree()))
 
+# Where the entries of each catalog are documented.
+PAGES = {
+    "synths": "synths.md",
+    "representations": "representations.md",
+    "models": "models.md",
+    "metrics": "metrics.md",
+    "corpora": "data.md",
+    "checkpoints": "models.md",
+}
+
 
 def in_house(paths: list[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
@@ -108,10 +118,15 @@ def test_every_verb_of_the_package_is_a_documented_function(verb: str) -> None:
     assert function.__doc__
 
 
+def test_no_verb_is_hidden_by_a_package_of_its_name() -> None:
+    packages = {path.parent.name for path in MODULES if path.name == "__init__.py"}
+    assert set(retimbre.__all__) & packages == set()
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_entry_of_a_catalog_is_listed_once_and_documented(kind: str) -> None:
     listed = [row["name"] for row in names(kind)]
-    page = (ROOT / "docs" / f"{kind}.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / PAGES[kind]).read_text(encoding="utf-8")
     assert len(set(listed)) == len(listed)
     assert [name for name in listed if f"`{name}`" not in page] == []
 
@@ -164,8 +179,8 @@ def test_every_published_run_file_reads(path: str) -> None:
     assert read_run_file(ROOT / path)
 
 
-def test_the_command_line_page_is_fresh() -> None:
-    script = [sys.executable, "scripts/make_cli_docs.py", "--check"]
+def test_the_generated_pages_are_fresh() -> None:
+    script = [sys.executable, "scripts/make_docs.py", "--check"]
     checked = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

@@ -3,8 +3,10 @@
 The verbs of the command line are functions of this package, imported when first asked for:
 
     import retimbre
-    retimbre.match(...)     a sound to ranked synthesizer patches
-    retimbre.render(...)    a patch to a sound
+    retimbre.match(...)            a sound to ranked synthesizer patches
+    retimbre.render(...)           a patch to a sound
+    retimbre.make_dataset(...)     a synthesizer to sounds with labels
+    retimbre.train_model(...)      a run file to a network; `retimbre.train` is the package of the training loop
 """
 
 import importlib
@@ -17,9 +19,11 @@ _VERBS = {
     "match": ("retimbre.workflows.match", "match"),
     "render": ("retimbre.workflows.render", "render"),
     "make_dataset": ("retimbre.workflows.prepare", "make_dataset"),
-    "train": ("retimbre.workflows.fit", "train"),
+    "import_folder": ("retimbre.workflows.recordings", "import_folder"),
+    "check_dataset": ("retimbre.workflows.census", "check_dataset"),
+    "train_model": ("retimbre.workflows.fit", "train"),
     "evaluate": ("retimbre.workflows.evaluate", "evaluate"),
-    "doctor": ("retimbre.workflows.doctor", "examine"),
+    "examine": ("retimbre.workflows.doctor", "examine"),
     "names": ("retimbre.workflows.catalogs", "names"),
 }
 

@@ -1,6 +1,7 @@
 """Results go to standard output and messages to standard error."""
 
 import json
+import sys
 
 import pytest
 
@@ -37,3 +38,17 @@ def test_progress_is_silent_when_nobody_looks(capsys: pytest.CaptureFixture[str]
         advance(1)
     output = capsys.readouterr()
     assert output.out + output.err == ""
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_a_person_sees_the_progress_of_work_that_takes_its_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_quick: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(console, "QUICK_S", 60.0 if is_quick else 0.0)
+    with console.progress("matching", total=3) as advance:
+        advance(1)
+    output = capsys.readouterr()
+    assert ("matching" in output.err) is not is_quick
+    assert output.out == ""

@@ -42,7 +42,9 @@ def test_mel_and_hz_undo_each_other_over_the_range_of_hearing() -> None:
 def test_bands_of_unit_area_make_white_noise_flat() -> None:
     # An area of 1 per Hz, summed over bins of sample_rate / n_fft; wide bands have enough bins for the sum to be exact.
     bands = mel_filterbank(16000, 4096, 20, like=DOUBLE)
-    torch.testing.assert_close(bands.sum(1) * 16000 / 4096, torch.ones(20, dtype=torch.float64), rtol=2e-3, atol=0)
+    torch.testing.assert_close(
+        bands.sum(1) * 16000 / 4096, torch.ones(20, dtype=torch.float64), rtol=2e-3, atol=0
+    )
 
 
 def test_filterbanks_follow_the_dtype_of_the_input_and_are_made_once() -> None:

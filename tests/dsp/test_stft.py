@@ -5,7 +5,17 @@ import torch
 
 from retimbre.core.errors import ConfigError
 from retimbre.core.random import generator
-from retimbre.dsp.stft import WINDOWS, LogMagnitude, StftSettings, analysis_window, frame, istft, magnitude, power, stft
+from retimbre.dsp.stft import (
+    WINDOWS,
+    LogMagnitude,
+    StftSettings,
+    analysis_window,
+    frame,
+    istft,
+    magnitude,
+    power,
+    stft,
+)
 
 SETTINGS = {
     "default": StftSettings(),
@@ -42,7 +52,11 @@ def test_a_hann_window_without_centring_loses_only_the_first_sample() -> None:
 @pytest.mark.parametrize("num_samples", [1, 100, 128, 1000, 4097])
 def test_the_number_of_frames_is_what_the_settings_promise(name: str, num_samples: int) -> None:
     settings = SETTINGS[name]
-    assert stft(noise(num_samples), settings).shape == (2, settings.num_bins, settings.num_frames(num_samples))
+    assert stft(noise(num_samples), settings).shape == (
+        2,
+        settings.num_bins,
+        settings.num_frames(num_samples),
+    )
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -73,7 +87,9 @@ def test_a_full_scale_sine_peaks_at_half_the_window_sum(window: str) -> None:
 
 def test_a_clip_does_not_depend_on_its_batch() -> None:
     audio = noise(3000, batch=5)
-    torch.testing.assert_close(stft(audio, StftSettings())[3:4], stft(audio[3:4], StftSettings()), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        stft(audio, StftSettings())[3:4], stft(audio[3:4], StftSettings()), rtol=0, atol=1e-5
+    )
 
 
 def test_frames_are_the_samples_that_they_say() -> None:
@@ -93,7 +109,9 @@ def test_dtype_follows_the_input() -> None:
 def test_gradients_are_finite_for_silence_and_sound(name: str) -> None:
     audio = torch.stack([torch.zeros(2000), noise(2000)[0]]).requires_grad_()
     level = LogMagnitude(floor_db=-120.0)
-    (level(magnitude(audio, SETTINGS[name])).sum() + level.of_power(power(audio, SETTINGS[name])).sum()).backward()
+    (
+        level(magnitude(audio, SETTINGS[name])).sum() + level.of_power(power(audio, SETTINGS[name])).sum()
+    ).backward()
     assert audio.grad is not None
     assert bool(audio.grad.isfinite().all())
     assert audio.grad[0].abs().max() == 0.0

@@ -12,7 +12,11 @@ import librosa
 import numpy as np
 import scipy.fft
 
-MEL_SETTINGS = ((16000, 160, 32, 0.0, 8000.0), (16384, 512, 40, 50.0, 6000.0), (44100, 4410, 128, 0.0, 22050.0))
+MEL_SETTINGS = (
+    (16000, 160, 32, 0.0, 8000.0),
+    (16384, 512, 40, 50.0, 6000.0),
+    (44100, 4410, 128, 0.0, 22050.0),
+)
 
 
 def moments(matrix: np.ndarray) -> list[list[float]]:
@@ -25,10 +29,19 @@ def main() -> None:
     """Writes filterbank.json beside this file."""
     bands = []
     for sample_rate, n_fft, n_mels, f_min_hz, f_max_hz in MEL_SETTINGS:
-        matrix = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=f_min_hz, fmax=f_max_hz, dtype=float)
-        bands.append({"settings": [sample_rate, n_fft, n_mels, f_min_hz, f_max_hz], "moments": moments(matrix)})
+        matrix = librosa.filters.mel(
+            sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=f_min_hz, fmax=f_max_hz, dtype=float
+        )
+        bands.append(
+            {"settings": [sample_rate, n_fft, n_mels, f_min_hz, f_max_hz], "moments": moments(matrix)}
+        )
     cosine = scipy.fft.dct(np.eye(40), type=2, norm="ortho", axis=0)[:13]
-    goldens = {"librosa": librosa.__version__, "scipy": scipy.__version__, "mel": bands, "dct_13_of_40": moments(cosine)}
+    goldens = {
+        "librosa": librosa.__version__,
+        "scipy": scipy.__version__,
+        "mel": bands,
+        "dct_13_of_40": moments(cosine),
+    }
     Path(__file__).with_name("filterbank.json").write_text(json.dumps(goldens) + "\n", encoding="utf-8")
 
 

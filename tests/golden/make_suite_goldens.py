@@ -40,7 +40,9 @@ def signals(sample_rate: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         "delayed": (note, np.concatenate([np.zeros(len(note) // 10), note])[: len(note)]),
         "level": (note, 0.25 * note),
     }
-    return {name: (first.astype(np.float32), second.astype(np.float32)) for name, (first, second) in pairs.items()}
+    return {
+        name: (first.astype(np.float32), second.astype(np.float32)) for name, (first, second) in pairs.items()
+    }
 
 
 def mss(reference: np.ndarray, estimate: np.ndarray, sample_rate: int) -> float:
@@ -114,11 +116,18 @@ def rms(reference: np.ndarray, estimate: np.ndarray, sample_rate: int) -> float:
     import librosa
 
     sizes = {"frame_length": int(0.05 * sample_rate), "hop_length": int(0.025 * sample_rate)}
-    first, second = (librosa.feature.rms(y=audio, **sizes)[0].astype(np.float64) for audio in (reference, estimate))
+    first, second = (
+        librosa.feature.rms(y=audio, **sizes)[0].astype(np.float64) for audio in (reference, estimate)
+    )
     return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))
 
 
-MEASURES: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {"mss": mss, "wmfcc": wmfcc, "sot": sot, "rms": rms}
+MEASURES: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
+    "mss": mss,
+    "wmfcc": wmfcc,
+    "sot": sot,
+    "rms": rms,
+}
 
 
 def main() -> None:
@@ -133,7 +142,11 @@ def main() -> None:
             for name, pair in pairs.items()
         }
     scrambled = wmfcc(*signals(16000)["brightness"], 16000, scrambled=True)
-    goldens = {"librosa": librosa.__version__, "scrambled_wmfcc_brightness_16000": scrambled, "values": values}
+    goldens = {
+        "librosa": librosa.__version__,
+        "scrambled_wmfcc_brightness_16000": scrambled,
+        "values": values,
+    }
     path = Path(__file__).with_name("suite.json")
     path.write_text(json.dumps(goldens, indent=2) + "\n", encoding="utf-8")
 

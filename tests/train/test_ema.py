@@ -11,7 +11,7 @@ from retimbre.train import checkpoint
 from retimbre.train.ema import ExponentialMovingAverage
 
 
-def network() -> nn.Module:
+def network() -> nn.Sequential:
     """Parameters, float buffers and a counter, a buffer that is not saved, and a weight used twice."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 3))
@@ -122,10 +122,11 @@ def test_narrow_weights_are_averaged_in_float32() -> None:
     average = ExponentialMovingAverage(module, decay=0.999)
     with torch.no_grad():
         module.weight.fill_(2.0)
-    for _ in range(20_000):
+    for _ in range(8_000):
         average.update()
-    # In bfloat16 a thousandth of the way from 1 to 2 rounds to nothing, and the average would never arrive.
-    assert float(average.state_dict()["averages"]["weight"]) == pytest.approx(2.0, abs=1e-3)
+    # What is left of the way is exp(-8), 3e-4. In bfloat16 a thousandth of the way rounds to nothing, and the
+    # average would never leave 1.
+    assert float(average.state_dict()["averages"]["weight"]) == pytest.approx(2.0, abs=5e-4)
 
 
 def test_the_state_of_another_module_is_refused_and_changes_nothing() -> None:

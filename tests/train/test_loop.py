@@ -41,9 +41,11 @@ HELD_OUT = [points_at(-1), points_at(-2)]
 class Line(Task[Points]):
     """The toy. Its validation draws from the random stream too, which must not disturb the training."""
 
-    def __init__(self, *, num_steps: int = 40) -> None:
+    def __init__(self, *, num_steps: int = 40, device: str = "cpu") -> None:
         torch.manual_seed(0)
-        self.network = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.2), nn.BatchNorm1d(8), nn.Linear(8, 1))
+        layers = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.2), nn.BatchNorm1d(8), nn.Linear(8, 1))
+        self.network = layers.to(device)
+        self.device = device
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1.0)
         self.average = ExponentialMovingAverage(self.network, decay=0.9)
         self.num_steps = num_steps
@@ -53,17 +55,20 @@ class Line(Task[Points]):
         self.steps_seen.append(step)
         set_learning_rate(self.optimizer, rate := learning_rate_at(SCHEDULE, step, num_steps=self.num_steps))
         self.network.train()
-        loss = (self.network(batch.inputs) - batch.targets).square().mean()
+        loss = self.loss(batch)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         self.average.update()
         return {"loss": loss, "learning_rate": rate}
 
+    def loss(self, batch: Points) -> Tensor:
+        return (self.network(batch.inputs.to(self.device)) - batch.targets.to(self.device)).square().mean()
+
     def validate(self, batches: Iterable[Points]) -> Mapping[str, float]:
         self.network.eval()
         with torch.no_grad(), self.average.applied():
-            losses = [(self.network(each.inputs) - each.targets).square().mean() for each in batches]
+            losses = [self.loss(each) for each in batches]
         return {"loss": float(torch.stack(losses).mean()), "draw": float(torch.rand(()))}
 
     def state_dict(self) -> dict[str, Any]:
@@ -196,6 +201,16 @@ def test_a_run_in_sessions_of_a_few_steps_equals_an_unbroken_one(tmp_path: Path,
     assert [each.seconds for each in sessions] == sorted({each.seconds for each in sessions})
     assert rows_in(tmp_path) == rows_in(unbroken)
     assert same(states_in(tmp_path), states_in(unbroken))
+
+
+@pytest.mark.gpu
+def test_an_interrupted_run_on_a_gpu_equals_an_unbroken_one(tmp_path: Path) -> None:
+    train(tmp_path / "unbroken", task=Line(device="cuda"))
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "interrupted", task=Line(device="cuda"), batch_at=fails_at(23))
+    train(tmp_path / "interrupted", task=Line(device="cuda"))
+    assert rows_in(tmp_path / "interrupted") == rows_in(tmp_path / "unbroken")
+    assert same(states_in(tmp_path / "interrupted"), states_in(tmp_path / "unbroken"))
 
 
 @pytest.mark.parametrize("crash_at_write", range(1, 14))

@@ -1,6 +1,7 @@
 """Laws of the learning rate."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -61,6 +62,6 @@ def test_every_parameter_group_gets_the_rate(rate: float | torch.Tensor) -> None
         ("final_fraction", math.nan),
     ],
 )
-def test_a_value_out_of_range_is_refused_by_name(option: str, value: float) -> None:
+def test_a_value_out_of_range_is_refused_by_name(option: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"{option} is {value}; takes"):
         ScheduleConfig(**{option: value})

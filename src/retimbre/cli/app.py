@@ -24,11 +24,16 @@ from typing import Annotated, Any
 import typer
 
 import retimbre
-from retimbre.cli import console, doctor, listing
+from retimbre.cli import console, data, doctor, listing, render, train
 from retimbre.core.errors import RetimbreError, UserError
 
-COMMANDS = {"list": listing.list_names, "doctor": doctor.doctor}
-GROUPS: dict[str, ModuleType] = {}
+COMMANDS = {
+    "render": render.render,
+    "train": train.train,
+    "list": listing.list_names,
+    "doctor": doctor.doctor,
+}
+GROUPS: dict[str, ModuleType] = {"data": data}
 
 # What a shell reports for a program that Ctrl-C ended: 128 and the number of the signal.
 INTERRUPTED = 130
@@ -42,12 +47,12 @@ def tree() -> Any:
     settings = {"max_content_width": HELP_WIDTH}
     app = typer.Typer(name="retimbre", rich_markup_mode=None, add_completion=False, context_settings=settings)
     app.callback()(_root)
-    for name, function in COMMANDS.items():
-        app.command(name)(function)
     for name, module in GROUPS.items():
         app.add_typer(module.app, name=name)
+    for name, function in COMMANDS.items():
+        app.command(name)(function)
     root = typer.main.get_command(app)
-    _keep_examples_as_written(root)
+    _settle(root)
     return root
 
 
@@ -100,8 +105,11 @@ def _usage(error: typer.TyperException) -> str:
     return f"{message}{hint}"
 
 
-def _keep_examples_as_written(command: Any) -> None:
-    """Marks the last paragraph of each help, which typer would otherwise fill like prose."""
+def _settle(command: Any) -> None:
+    """Gives every command and group the manners that are not typer's own."""
+    # Typer would fill the example like prose; the mark keeps the paragraph as it is written.
     command.help = (command.help or "").replace("\n\nExample:\n", "\n\n\b\nExample:\n")
+    # A group without a command is a mistake, told in one line as any other.
+    command.no_args_is_help = False
     for inner in getattr(command, "commands", {}).values():
-        _keep_examples_as_written(inner)
+        _settle(inner)

@@ -7,10 +7,14 @@ one line each. The progress bar shows what is done and when the rest will be, an
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
+
+# Work that is done sooner shows no progress.
+QUICK_S = 2.0
 
 
 def show(text: str) -> None:
@@ -54,7 +58,7 @@ def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
 def progress(title: str, total: float) -> Iterator[Callable[[float], None]]:
     """Yields a function to call with the amount done since the last call; `total` is the amount there is.
 
-    The bar appears on a terminal only, and goes away when the work is done.
+    The bar is for terminals and for work that takes its time: it appears after two seconds, and goes when all is done.
     """
     if not sys.stderr.isatty():
         yield lambda amount: None
@@ -63,9 +67,19 @@ def progress(title: str, total: float) -> Iterator[Callable[[float], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda amount: bar.advance(task, amount)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(title, total=total)
+    shown_from = time.monotonic() + QUICK_S
+
+    def advance(amount: float) -> None:
+        bar.advance(task, amount)
+        if time.monotonic() >= shown_from:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
 
 
 def _cell(value: Any) -> str:

@@ -1,15 +1,17 @@
 """Data sets as a program uses them: open a folder, ask for parts and clips.
 
-A *rendered* set pairs each clip with the knobs that made it, in two spellings: classes (one per searched knob) and the
-point of the unit cube. A *recorded* set pairs each clip with where it was cut from. Opening one reads the small files and
-checks everything that can be checked without reading the audio; the audio stays on disk until it is asked for.
+A *rendered* set pairs each clip with the knobs that made it, in two spellings: classes (one per searched knob) and
+the point of the unit cube. A *recorded* set pairs each clip with where it was cut from. Opening one reads the
+small files and checks everything that can be checked without reading the audio; the audio stays on disk until it
+is asked for.
 """
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Literal, final
 
 import numpy as np
+import pydantic
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field
@@ -18,11 +20,27 @@ from torch import Tensor
 from retimbre.core.config import build
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.data import splits
-from retimbre.data.manifest import Header, read_header, read_jsonl
+from retimbre.data.manifest import HEADER_FILE, Header, read_header
 from retimbre.data.store import AudioShards, map_array, write_array
 
 CLASSES_FILE, UNIT_FILE, NOTES_FILE = "classes.npy", "unit.npy", "notes.npy"
 CLIPS_FILE = "clips.jsonl"
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """What the columns of the labels stand for; the header's group `columns`.
+
+    Attributes:
+        knobs: Names of the searched knobs.
+        class_counts: How many classes each has.
+        width: Columns of the unit cube.
+    """
+
+    knobs: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    width: int
 
 
 @final
@@ -53,14 +71,13 @@ class RenderedSet:
     """A set that a synthesizer made.
 
     Attributes:
-        knobs: Names of the searched knobs, in the order of the classes.
         parts: The part of each example, as an index into `splits.SPLITS`.
     """
 
     folder: Path
     header: Header
+    columns: Columns
     labels: Labels
-    knobs: tuple[str, ...]
     parts: Int[Tensor, " examples"]
     shards: AudioShards
 
@@ -73,10 +90,10 @@ class RenderedSet:
         """
         folder = Path(folder)
         header = _header_of(folder, "rendered")
-        labels = _read_labels(folder, header)
-        knobs = tuple(header.options["sampling"]["knobs"])
+        columns = read_columns(folder, header)
+        labels = read_labels(folder, header, columns)
         parts = splits.split_by_classes(labels.classes, header.split)
-        return cls(folder, header, labels, knobs, parts, AudioShards.open(folder, header))
+        return cls(folder, header, columns, labels, parts, AudioShards.open(folder, header))
 
     def __len__(self) -> int:
         return self.header.size
@@ -99,17 +116,18 @@ class RenderedSet:
         """The clips of `train`, `validation` or `test`."""
         return splits.indices_of(self.parts, name)
 
-    def balanced(self, name: str, knob: str, count: int, *, step: int) -> Int[Tensor, " count"]:
+    def balanced(self, name: str, knob: str, count: int, *, seed: int, step: int) -> Int[Tensor, " count"]:
         """`count` clips of a part in which every class of a knob has its equal share, to within one.
 
         Raises:
             ConfigError: The knob is not searched, or the part is empty.
         """
-        if knob not in self.knobs:
-            raise ConfigError(f"{self.folder}: no knob {knob!r} is searched; {near_miss(knob, self.knobs)}")
+        knobs = self.columns.knobs
+        if knob not in knobs:
+            raise ConfigError(f"{self.folder}: no knob {knob!r} is searched; {near_miss(knob, knobs)}")
         rows = self.split(name)
-        seed = int(self.header.options["sampling"]["seed"])
-        return rows[splits.balanced(self.classes[rows, self.knobs.index(knob)], count, seed=seed, step=step)]
+        labels = self.classes[rows, knobs.index(knob)]
+        return rows[splits.balanced(labels, count, seed=seed, step=step)]
 
 
 @final
@@ -155,7 +173,7 @@ class RecordedSet:
         """
         folder = Path(folder)
         header = _header_of(folder, "recorded")
-        clips = _read_clips(folder / CLIPS_FILE, header)
+        clips = read_clips(folder / CLIPS_FILE, header)
         return cls(folder, header, clips, AudioShards.open(folder, header))
 
     def __len__(self) -> int:
@@ -178,28 +196,54 @@ def _header_of(folder: Path, kind: str) -> Header:
     return header
 
 
-def _read_labels(folder: Path, header: Header) -> Labels:
-    sampling: dict[str, Any] = header.options["sampling"]
-    classes = map_array(
-        folder / CLASSES_FILE, dtype=np.int32, shape=(header.size, len(sampling["knobs"]))
-    )
-    unit = map_array(folder / UNIT_FILE, dtype=np.float32, shape=(header.size, int(sampling["width"])))
-    notes = map_array(folder / NOTES_FILE, dtype=np.float32, shape=(header.size, 3))
-    counts = np.array(sampling["class_counts"])
-    if classes.min() < 0 or not (classes < counts).all():
-        raise DatasetError(f"{folder / CLASSES_FILE}: holds a class that its knob does not have; it is damaged")
-    if not (np.isfinite(unit).all() and np.isfinite(notes).all()):
-        raise DatasetError(f"{folder}: {UNIT_FILE} or {NOTES_FILE} holds values that are not numbers")
-    return Labels(
-        torch.from_numpy(classes.astype(np.int64)), torch.from_numpy(unit.copy()), torch.from_numpy(notes.copy())
-    )
+def read_columns(folder: Path, header: Header) -> Columns:
+    """What the columns of the labels stand for.
 
-
-def _read_clips(path: Path, header: Header) -> tuple[Clip, ...]:
+    Raises:
+        DatasetError: The header does not say.
+    """
     try:
-        clips = tuple(build(Clip, line, f"line {number}") for number, line in enumerate(read_jsonl(path), 1))
+        return build(Columns, header.options.get("columns"), "columns")
     except ConfigError as error:
-        raise DatasetError(f"{path}: {error}") from error
+        raise DatasetError(f"{folder / HEADER_FILE}: {error}") from error
+
+
+def read_labels(folder: Path, header: Header, columns: Columns) -> Labels:
+    """Reads the three arrays.
+
+    Raises:
+        DatasetError: One is missing, damaged, or does not fit the header.
+    """
+    size, num_knobs = header.size, len(columns.knobs)
+    classes = map_array(folder / CLASSES_FILE, dtype=np.int32, shape=(size, num_knobs))
+    unit = map_array(folder / UNIT_FILE, dtype=np.float32, shape=(size, columns.width))
+    notes = map_array(folder / NOTES_FILE, dtype=np.float32, shape=(size, 3))
+    if classes.min() < 0 or not (classes < np.array(columns.class_counts)).all():
+        raise DatasetError(
+            f"{folder / CLASSES_FILE}: holds a class that its knob does not have; it is damaged"
+        )
+    for name, values in {UNIT_FILE: unit, NOTES_FILE: notes}.items():
+        if not np.isfinite(values).all():
+            raise DatasetError(f"{folder / name}: holds values that are not numbers; it is damaged")
+    return Labels(torch.from_numpy(classes.astype(np.int64)), torch.tensor(unit), torch.tensor(notes))
+
+
+_CLIP = pydantic.TypeAdapter(Clip)
+
+
+def read_clips(path: Path, header: Header) -> tuple[Clip, ...]:
+    """Reads the list of clips.
+
+    Raises:
+        DatasetError: It is missing, damaged, or does not fit the header.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        clips = tuple(_CLIP.validate_json(line, strict=True) for line in lines)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # undecodable bytes, and what pydantic raises
+        raise DatasetError(f"{path}: not a list of clips: {str(error).splitlines()[0]}") from error
     if len(clips) != header.size:
         raise DatasetError(f"{path}: lists {len(clips)} clips, but the set has {header.size}")
     return clips

@@ -1,13 +1,15 @@
 """What lies in the folder of a data set, said in two small files that are read before anything else.
 
-`dataset.json` is the header: what the set holds, how it is cut into shards, and every option that its content depends on,
-with a fingerprint of them all. Two sets with one fingerprint have the same content; change any option and the fingerprint
-changes, so a set is never taken for another one.
+`dataset.json` is the header: what the set holds, how it is cut into shards, and every option that its content
+depends on, with a fingerprint of them all. Two sets with one fingerprint have the same content; change any option
+and the fingerprint changes, so a set is never taken for another one.
 
-`manifest.jsonl` lists the shards that are finished, one JSON object per line, with their sizes and SHA-256 checksums. A
-shard that is not listed does not exist, whatever files lie around: that is how an interrupted run knows where it was.
+`manifest.jsonl` lists the shards that are finished, one JSON object per line, with their sizes and SHA-256
+checksums. A shard that is not listed does not exist, whatever files lie around: that is how an interrupted run
+knows where it was.
 
-Both files are written whole. Neither is believed: sizes and versions are checked against the files when a set is opened.
+Both files are written whole. Neither is believed: sizes and versions are checked against the files when a set is
+opened.
 """
 
 import dataclasses
@@ -40,7 +42,7 @@ class Fractions:
     test: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (0 <= self.validation and 0 <= self.test and self.validation + self.test <= 1):
+        if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test <= 1):
             raise ConfigError(
                 f"validation {self.validation:g} and test {self.test:g} are fractions whose sum is at most 1"
             )
@@ -121,14 +123,18 @@ def read_header(folder: Path) -> Header:
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise DatasetError(f'{path}: not a data set: "format" should be {FORMAT!r}')
     if table.get("version") != VERSION:
-        raise DatasetError(f"{path}: version {table.get('version')!r}, but this program reads version {VERSION}")
+        raise DatasetError(
+            f"{path}: version {table.get('version')!r}, but this program reads version {VERSION}"
+        )
     rest = {key: table[key] for key in table if key not in {"format", "version", "fingerprint"}}
     try:
         header = build(Header, rest, "data set")
     except ConfigError as error:
         raise DatasetError(f"{path}: {error}") from error
     if table.get("fingerprint") != header.fingerprint:
-        raise DatasetError(f"{path}: its fingerprint does not fit its options; it was changed by hand or damaged")
+        raise DatasetError(
+            f"{path}: its fingerprint does not fit its options; it was changed by hand or damaged"
+        )
     return header
 
 

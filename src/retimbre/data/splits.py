@@ -1,10 +1,10 @@
 """Who trains and who is held out, decided so that nothing can leak from one to the other.
 
-A network that has seen a sound in training can recite its label later, and a score on such sounds says nothing. So the
-parts of a set are disjoint in what they are about, not just in row numbers:
+A network that has seen a sound in training can recite its label later, and a score on such sounds says nothing. So
+the parts of a set are disjoint in what they are about, not just in row numbers:
 
-- Sounds of a synthesizer are parted by their classes: the vector of classes is mixed into a number in [0, 1), and the
-  number decides. Two clips with equal classes are therefore always in the same part, even in different sets.
+- Sounds of a synthesizer are parted by their classes: the vector of classes is mixed into a number in [0, 1), and
+  the number decides. Two clips with equal classes are therefore always in the same part, even in different sets.
 - Recordings are parted by file, so that two windows of one recording never face each other, and within each label,
   so that every label has its share of each part to within one file.
 
@@ -69,7 +69,8 @@ def indices_of(parts: Int[Tensor, " examples"], split: str) -> Int[Tensor, " row
 def balanced(labels: Int[Tensor, " examples"], count: int, *, seed: int, step: int) -> Int[Tensor, " count"]:
     """Positions of `count` examples in which each label that occurs has its equal share, to within one.
 
-    Examples of a label are not repeated before all of them are used. The same (seed, step) gives the same positions.
+    Examples of a label are not repeated before all of them are used. The same (seed, step) gives the same
+    positions.
 
     Raises:
         ConfigError: There are no examples.
@@ -92,10 +93,10 @@ def balanced(labels: Int[Tensor, " examples"], count: int, *, seed: int, step: i
 
 def _place(classes: Int[Tensor, "examples searched"]) -> Float[Tensor, " examples"]:
     """A number in [0, 1) for each vector of classes, as good as random, the same everywhere."""
-    mixed = torch.zeros(classes.shape[0], dtype=torch.int64)
-    for column in classes.cpu().long().unbind(1):
+    mixed = torch.zeros(classes.shape[0], dtype=torch.int64, device=classes.device)
+    for column in classes.long().unbind(1):
         mixed = mixed * _MULTIPLIER + column + 1
-    return random.uniform(0, "split of a class vector", mixed, 1)[:, 0].to(classes.device)
+    return random.uniform(0, "split of a class vector", mixed, 1)[:, 0]
 
 
 def _digest(name: str) -> str:

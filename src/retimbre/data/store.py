@@ -1,8 +1,8 @@
 """Audio on disk as shards: plain NumPy files of float32 rows that are mapped into memory, never loaded whole.
 
-A shard is a `.npy` file with one clip per row. Opening one costs a page of memory; reading a clip reads that clip. The
-samples are float32, the product's own type, so that what is read is bit for bit what was rendered. Each shard is
-written aside and renamed, so there is no half a shard, and its checksum goes into the manifest.
+A shard is a `.npy` file with one clip per row. Opening one costs a page of memory; reading a clip reads that clip.
+The samples are float32, the product's own type, so that what is read is bit for bit what was rendered. Each shard
+is written aside and renamed, so there is no half a shard, and its checksum goes into the manifest.
 """
 
 import dataclasses
@@ -36,7 +36,9 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 
 
 def map_array(path: Path, *, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Maps a `.npy` file that should hold this type and shape; a header that promises more than the file has allocates nothing.
+    """Maps a `.npy` file that should hold this type and shape.
+
+    A header that promises more than the file has allocates nothing.
 
     Raises:
         DatasetError: The file is missing or damaged, or holds something else.
@@ -99,7 +101,7 @@ class AudioShards:
                 f"{folder} is not finished: {len(missing)} of {header.num_shards} shards are missing; "
                 "run the command that made it again"
             )
-        return cls(header, tuple(_open_shard(folder, header, entries[i]) for i in range(header.num_shards)))
+        return cls(header, tuple(open_shard(folder, header, entries[i]) for i in range(header.num_shards)))
 
     def read(self, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows samples"]:
         """The clips of these numbers, in this order.
@@ -118,11 +120,18 @@ class AudioShards:
         return torch.from_numpy(audio)
 
 
-def _open_shard(folder: Path, header: Header, entry: Shard) -> NDArray[np.float32]:
+def open_shard(folder: Path, header: Header, entry: Shard) -> NDArray[np.float32]:
+    """Maps one shard.
+
+    Raises:
+        DatasetError: It is missing, of another size than listed, or holds something else.
+    """
     # A name with a path in it would read files outside the folder.
     if Path(entry.file).name != entry.file:
         raise DatasetError(f"{folder}: the manifest names {entry.file!r}, which is not a file of the folder")
     path = folder / entry.file
     if path.is_file() and path.stat().st_size != entry.bytes:
-        raise DatasetError(f"{path}: has {path.stat().st_size} bytes, but {entry.bytes} are listed; it is damaged")
+        raise DatasetError(
+            f"{path}: has {path.stat().st_size} bytes, but {entry.bytes} are listed; it is damaged"
+        )
     return map_array(path, dtype=np.float32, shape=(len(header.rows_of(entry.shard)), header.num_samples))

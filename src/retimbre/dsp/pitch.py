@@ -33,9 +33,9 @@ LOWEST_HZ = 25.0
 HIGHEST_HZ = 4_200.0
 """From below A0, the lowest key of a piano (27.5 Hz), to above C8, its highest (4,186 Hz)."""
 
-# The first dip is taken that is below this offset plus this multiple of the deepest dip. Any pair from (0.08, 1.5) to
-# (0.12, 2) names the octave of the 276 recorded notes that they were measured on; YIN's absolute 0.15 misses seven.
-_BAR_OFFSET = 0.10
+# The first dip is taken that is below this offset plus this multiple of the deepest dip. So set, all 276 recorded
+# notes (ten instruments, A0 to C7) that they were measured on get their octave; YIN's absolute 0.15 misses seven.
+_BAR_OFFSET = 0.08
 _BAR_RATIO = 1.75
 
 # A frame counts as voiced below this aperiodicity: at most a third of its power does not repeat.
@@ -45,11 +45,13 @@ _VOICED_APERIODICITY = 0.3
 # 16 kHz it is 4 samples, and errs by half a semitone.
 _NOTE_RATE_HZ = 48_000
 
-# Corner of the filter that takes out rumble before one note's analysis. Microphone stands and rooms rumble near
-# 25 Hz, 50 dB above a soft marimba note; 80 Hz leaves even a double bass enough of its fundamental.
-_RUMBLE_HZ = 80.0
+# Corners of the filter before one note's analysis. Microphone stands and rooms rumble near 25 Hz, 50 dB above a soft
+# marimba note; with 120 Hz even a double bass keeps enough of its fundamental. Overtones above 8 kHz make dips so
+# narrow that they can fall between two lags.
+_RUMBLE_HZ = 120.0
+_HISS_HZ = 8_000.0
 
-# Of one note, at most this many frames are compared: 2.5 seconds' worth, spread over the whole sound.
+# Of one note, at most this many frames are compared, spread evenly over the whole sound.
 _NOTE_FRAMES = 128
 
 # Frames further than 30 dB below the loudest are left out of one note's estimate: reverberation and noise.
@@ -118,7 +120,7 @@ class PitchEstimate:
     """The pitch of one note.
 
     Attributes:
-        pitch_hz: Fundamental frequency; 0 for silence.
+        pitch_hz: Fundamental frequency; 0 for silence, and where nothing at all repeats.
         confidence: From 0 to 1: how much of the loud part of the sound repeats itself at this very pitch. Notes of
             instruments have 0.9 and more, glides and chords about a half, snares and cymbals less than 0.2.
         voiced_fraction: From 0 to 1: the share of the loud frames that repeat at any pitch.
@@ -160,12 +162,14 @@ def note_pitch(samples: Float[Tensor, " samples"], sample_rate: int) -> PitchEst
     """
     if samples.numel() == 0 or not bool(samples.any()):
         return PitchEstimate(0.0, 0.0, 0.0)
-    sound = _without_rumble(resample(samples, sample_rate, _NOTE_RATE_HZ))
+    sound = _without_rumble_and_hiss(resample(samples, sample_rate, _NOTE_RATE_HZ))
     lowest_hz = max(LOWEST_HZ, min(2.2 * _NOTE_RATE_HZ / len(sound), HIGHEST_HZ / 2))
     settings = YinSettings(lowest_hz=lowest_hz)
     frames, amplitude = _loud(_frames(sound.unsqueeze(0), _NOTE_RATE_HZ, settings)[0])
     lag, aperiodicity = _lowest_lag(frames, settings.min_lag(_NOTE_RATE_HZ))
-    weight = amplitude * (1 - aperiodicity).clamp_min(0)
+    weight = amplitude * (1 - aperiodicity)
+    if not bool(weight.any()):
+        return PitchEstimate(0.0, 0.0, 0.0)
     median = _weighted_median(lag, weight)
     near = (1_200 * (lag / median).log2()).abs() < _AGREEMENT_CENTS
     return PitchEstimate(
@@ -248,18 +252,18 @@ def _parabola(
 def _weighted_median(
     values: Float[Tensor, " values"], weights: Float[Tensor, " values"]
 ) -> Float[Tensor, ""]:
-    """The value that has half of the weight at or below it; the plain median where nothing has weight."""
-    weights = weights if bool(weights.any()) else torch.ones_like(weights)
+    """The value that has half of the weight at or below it."""
     ordered, order = values.sort()
     below = weights[order].double().cumsum(dim=0)
     return ordered[int((below >= below[-1] / 2).nonzero()[0])]
 
 
-def _without_rumble(samples: Float[Tensor, " samples"]) -> Float[Tensor, " samples"]:
-    """A second-order high-pass filter without delay: gain f^2 / (f^2 + corner^2)."""
+def _without_rumble_and_hiss(samples: Float[Tensor, " samples"]) -> Float[Tensor, " samples"]:
+    """Keeps the band in which notes repeat, without delay: gain r^2 / (1 + r^2) / (1 + h^4), r and h being the
+    frequency over either corner.
+    """
     n_fft = 2 ** math.ceil(math.log2(len(samples) + _NOTE_RATE_HZ // 10))
-    squared_hz = torch.fft.rfftfreq(
-        n_fft, 1 / _NOTE_RATE_HZ, dtype=samples.dtype, device=samples.device
-    ).square()
-    filtered = torch.fft.rfft(samples, n_fft) * (squared_hz / (squared_hz + _RUMBLE_HZ**2))
-    return torch.fft.irfft(filtered, n_fft)[: len(samples)]
+    hz = torch.fft.rfftfreq(n_fft, 1 / _NOTE_RATE_HZ, dtype=samples.dtype, device=samples.device)
+    low = (hz / _RUMBLE_HZ).square()
+    gain = low / (1 + low) / (1 + (hz / _HISS_HZ) ** 4)
+    return torch.fft.irfft(torch.fft.rfft(samples, n_fft) * gain, n_fft)[: len(samples)]

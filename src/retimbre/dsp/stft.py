@@ -81,8 +81,15 @@ class StftSettings:
 
     def num_frames(self, num_samples: int) -> int:
         """Frames that a sound of `num_samples` gives; one at least, since a short sound is padded with silence."""
-        padded = num_samples + 2 * (self.n_fft // 2) if self.center else num_samples
-        return 1 + max(padded - self.n_fft, 0) // self.hop_length
+        half = self.n_fft // 2 if self.center else 0
+        num_samples = max(num_samples, _samples_needed(self.n_fft, half, self.pad_mode))
+        return 1 + (num_samples + 2 * half - self.n_fft) // self.hop_length
+
+
+def _samples_needed(frame_length: int, half: int, pad_mode: str) -> int:
+    """The shortest sound that gives a frame once `half` is padded at each end."""
+    # A reflection needs one sample more than it copies.
+    return half + 1 if half and pad_mode == "reflect" else frame_length - 2 * half
 
 
 @functools.lru_cache(maxsize=256)
@@ -111,8 +118,7 @@ def pad_ends(
 ) -> Float[Tensor, "batch padded"]:
     """Pads a sound for framing: by half a frame at each end if `center`, and with silence up to one frame at least."""
     half = frame_length // 2 if center else 0
-    # A reflection needs one sample more than it copies.
-    needed = half + 1 if center and pad_mode == "reflect" else frame_length - 2 * half
+    needed = _samples_needed(frame_length, half, pad_mode)
     audio = functional.pad(audio, (0, max(needed - audio.shape[-1], 0)))
     return functional.pad(audio[:, None], (half, half), mode=pad_mode)[:, 0] if half else audio
 

@@ -3,17 +3,18 @@
 An inverter does not name one patch; it says how likely each class of each knob is. Three readings of its outputs:
 
     sigmoid       one number per class, each its own yes-or-no question, scored by binary cross-entropy: InverSynth's.
-    softmax       one number per class, the classes of a knob competing, scored by cross-entropy. The paper found it on a
-                  par; it is the default, because what it gives are probabilities.
-    regression    one number per ordered knob, its place in the unit interval, scored by squared error; the classes around
-                  it are likely by a Gaussian whose width is learned from the errors. Choices, which have no order, keep
-                  one number per class.
+    softmax       one number per class, the classes of a knob competing, scored by cross-entropy. The paper found
+                  it on a par; it is the default, because what it gives are probabilities.
+    regression    one number per ordered knob, its place in the unit interval, scored by squared error; the classes
+                  around it are likely by a Gaussian whose width is learned from the errors. Choices, which have no
+                  order, keep one number per class.
 
-However it is read, `probabilities` has one form: `[batch, searched, most classes]`, each knob summing to 1, with zeros where
-a knob has fewer classes than the one that has most.
+However it is read, `probabilities` has one form: `[batch, searched, most classes]`, each knob summing to 1,
+with zeros where a knob has fewer classes than the one that has most.
 
-Ordered knobs can be taught more gently than "this class and no other": with `neighbour_classes` the target of a softmax is
-a Gaussian of that many classes' width around the knob's exact position, so that a near miss costs less than a far one.
+Ordered knobs can be taught more gently than "this class and no other": with `neighbour_classes` the target of a
+softmax is a Gaussian of that many classes' width around the knob's exact position, so that a near miss costs
+less than a far one.
 """
 
 import abc
@@ -27,7 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from retimbre.core.errors import ConfigError, near_miss
-from retimbre.synth.parameters import Choice, Parameter, ParameterSpace
+from retimbre.synth.knobs import Choice, Parameter
+from retimbre.synth.parameters import ParameterSpace
 
 HeadName = Literal["softmax", "sigmoid", "regression"]
 
@@ -78,7 +80,9 @@ class ClassLayout(nn.Module):
         tables = {
             "valid": valid,
             "_cells": cells,
-            "level_units": torch.tensor([[*level_units(each), *[0.0] * (most - n)] for each, n in self._zip(space)]),
+            "level_units": torch.tensor(
+                [[*level_units(each), *[0.0] * (most - n)] for each, n in self._zip(space)]
+            ),
             "columns": torch.tensor([sum(widths[:index]) for index in range(len(widths))]),
         }
         for name, table in tables.items():
@@ -87,7 +91,9 @@ class ClassLayout(nn.Module):
     def _zip(self, space: ParameterSpace) -> list[tuple[Parameter, int]]:
         return list(zip(space.searched, self.counts, strict=True))
 
-    def padded(self, blocks: Float[Tensor, "batch total"], filling: float) -> Float[Tensor, "batch searched most"]:
+    def padded(
+        self, blocks: Float[Tensor, "batch total"], filling: float
+    ) -> Float[Tensor, "batch searched most"]:
         """Concatenated blocks as a table, with a filling where a knob has fewer classes."""
         return functional.pad(blocks, (0, 1), value=filling)[:, self._cells]
 
@@ -128,7 +134,9 @@ class Head(nn.Module, abc.ABC):
     def log_scores(self, outputs: Float[Tensor, "batch outputs"]) -> Float[Tensor, "batch searched most"]:
         """Logarithms of how likely each class is, up to a constant per knob; minus infinity where there is none."""
 
-    def log_probabilities(self, outputs: Float[Tensor, "batch outputs"]) -> Float[Tensor, "batch searched most"]:
+    def log_probabilities(
+        self, outputs: Float[Tensor, "batch outputs"]
+    ) -> Float[Tensor, "batch searched most"]:
         """Logarithms of probabilities; minus infinity where a knob has no such class."""
         return self.log_scores(outputs).log_softmax(2)
 
@@ -198,7 +206,9 @@ class RegressionHead(Head):
     def __init__(self, space: ParameterSpace) -> None:
         super().__init__(space)
         layout = self.layout
-        counts = [1 if ordered else count for ordered, count in zip(layout.is_ordered, layout.counts, strict=True)]
+        counts = [
+            1 if ordered else count for ordered, count in zip(layout.is_ordered, layout.counts, strict=True)
+        ]
         self.num_outputs = sum(counts)
         self.log_sigma = nn.Parameter(torch.full((len(counts),), math.log(0.1)))
         starts = torch.tensor([sum(counts[:index]) for index in range(len(counts))])
@@ -213,7 +223,8 @@ class RegressionHead(Head):
     def loss(self, outputs: Float[Tensor, "batch outputs"], targets: Targets) -> Float[Tensor, ""]:
         """Squared error for ordered knobs, cross-entropy for choices, mean over batch and knobs.
 
-        The width takes part by the likelihood of the errors, through which it is learned without touching the network.
+        The width takes part by the likelihood of the errors, through which it is learned without touching the
+        network.
         """
         place = self._table(outputs)[:, :, 0]
         error = (place - targets.unit[:, self.layout.columns]).square()
@@ -254,7 +265,9 @@ def make_head(name: str, space: ParameterSpace, neighbour_classes: float = 0.0) 
     if not space.searched:
         raise ConfigError("every knob is fixed, so there is nothing to search")
     if neighbour_classes < 0.0 or (neighbour_classes > 0.0 and name != "softmax"):
-        raise ConfigError(f"neighbour_classes is {neighbour_classes:g}, but takes 0 or more, and softmax alone has it")
+        raise ConfigError(
+            f"neighbour_classes is {neighbour_classes:g}, but takes 0 or more, and softmax alone has it"
+        )
     if name == "softmax":
         return SoftmaxHead(space, neighbour_classes)
     return SigmoidHead(space) if name == "sigmoid" else RegressionHead(space)

@@ -95,9 +95,11 @@ def paired_difference(
     """The interval of statistic(other) - statistic(baseline), for two methods scored on the same sounds.
 
     Raises:
-        ConfigError: Not one value of each per sound, no values, or some that are not finite.
+        ConfigError: No values, or some that are not finite.
     """
-    return _interval(_paired(baseline, other), how, lambda statistics: statistics[1] - statistics[0])
+    return _interval(
+        torch.stack([baseline, other]).double(), how, lambda statistics: statistics[1] - statistics[0]
+    )
 
 
 def paired_reduction(
@@ -112,13 +114,9 @@ def paired_reduction(
         raise ConfigError(
             "a reduction is a share of the baseline, so the baseline takes positive values only"
         )
-    return _interval(_paired(baseline, other), how, lambda statistics: 1.0 - statistics[1] / statistics[0])
-
-
-def _paired(baseline: Tensor, other: Tensor) -> Tensor:
-    if baseline.shape != other.shape:
-        raise ConfigError(f"paired scores are of the same sounds, got {len(baseline)} and {len(other)}")
-    return torch.stack([baseline.double(), other.double()])
+    return _interval(
+        torch.stack([baseline, other]).double(), how, lambda statistics: 1.0 - statistics[1] / statistics[0]
+    )
 
 
 def _interval(rows: Tensor, how: Bootstrap, combine: Callable[[Tensor], Tensor]) -> Interval:

@@ -41,7 +41,7 @@ class Predictions:
         truth: The true class of every parameter.
 
     Raises:
-        ConfigError: Shapes that do not fit, no clips, a score that is NaN, or a true class that does not exist.
+        ConfigError: No clips, a score that is NaN, or a true class that does not exist.
     """
 
     scores: Float[Tensor, "clips parameters classes"]
@@ -49,11 +49,8 @@ class Predictions:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be counted."""
-        if self.scores.shape[:2] != self.truth.shape or self.truth.numel() == 0:
-            shapes = f"{tuple(self.scores.shape)} and {tuple(self.truth.shape)}"
-            raise ConfigError(
-                f"scores [clips, parameters, classes] and truth [clips, parameters] do not fit: {shapes}"
-            )
+        if self.truth.numel() == 0:
+            raise ConfigError(f"scores of shape {tuple(self.scores.shape)} hold no prediction to count")
         if bool(self.scores.isnan().any()):
             raise ConfigError("a class score is not a number")
         in_range = (self.truth >= 0) & (self.truth < self.scores.shape[2])
@@ -136,7 +133,7 @@ def value_error(
         predictions: Scores and truth.
         values: What each class stands for; what lies behind a parameter's last class is not read.
     """
-    table = torch.where(predictions.exists, values.double(), 0.0)
+    table = torch.where(predictions.exists, values.to(predictions.scores.device, torch.float64), 0.0)
     own = _at(table.expand(len(predictions.truth), -1, -1), predictions.truth)
     return _expected_over_best(predictions, (table - own[..., None]).abs())
 
@@ -235,7 +232,7 @@ class ParameterReport:
             got = f"{tuple(predictions.scores.shape[1:])} and {tuple(table.values.shape)}"
             raise ConfigError(f"predictions and table differ in parameters and classes: {got}")
         everywhere = torch.ones_like(predictions.truth, dtype=torch.bool)
-        audible = everywhere if audible is None else audible
+        audible = everywhere if audible is None else audible.to(everywhere.device)
         if audible.shape != predictions.truth.shape:
             raise ConfigError(
                 f"the audible mask has shape {tuple(audible.shape)}, not {tuple(everywhere.shape)}"

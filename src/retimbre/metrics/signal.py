@@ -58,7 +58,9 @@ def _same_length(reference: Tensor, estimate: Tensor) -> None:
 
 
 def stft_correlation(
-    reference: Float[Tensor, "#batch samples"], estimate: Float[Tensor, "batch samples"], sample_rate: int
+    reference: Float[Tensor, "#batch reference_samples"],
+    estimate: Float[Tensor, "batch estimate_samples"],
+    sample_rate: int,
 ) -> Float[Tensor, " batch"]:
     """Pearson correlation of the flattened log-STFTs, in -1..1, higher is better (the paper prints 100 times this).
 
@@ -71,7 +73,9 @@ def stft_correlation(
 
 
 def ft_correlation(
-    reference: Float[Tensor, "#batch samples"], estimate: Float[Tensor, "batch samples"], sample_rate: int
+    reference: Float[Tensor, "#batch reference_samples"],
+    estimate: Float[Tensor, "batch estimate_samples"],
+    sample_rate: int,
 ) -> Float[Tensor, " batch"]:
     """Pearson correlation of the magnitudes of one Fourier transform over the whole clip, in -1..1, higher is better.
 
@@ -84,7 +88,9 @@ def ft_correlation(
 
 
 def log_spectral_frobenius(
-    reference: Float[Tensor, "#batch samples"], estimate: Float[Tensor, "batch samples"], sample_rate: int
+    reference: Float[Tensor, "#batch reference_samples"],
+    estimate: Float[Tensor, "batch estimate_samples"],
+    sample_rate: int,
 ) -> Float[Tensor, " batch"]:
     """Frobenius norm of the difference of the log-STFTs in decibels, lower is better.
 
@@ -96,7 +102,9 @@ def log_spectral_frobenius(
 
 
 def mfcc_distance(
-    reference: Float[Tensor, "#batch samples"], estimate: Float[Tensor, "batch samples"], sample_rate: int
+    reference: Float[Tensor, "#batch reference_samples"],
+    estimate: Float[Tensor, "batch estimate_samples"],
+    sample_rate: int,
 ) -> Float[Tensor, " batch"]:
     """Mean absolute difference of 13 MFCCs (1024 points every 256 samples, 128 bands), lower is better."""
     _same_length(reference, estimate)

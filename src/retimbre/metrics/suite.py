@@ -123,7 +123,7 @@ class SuiteReference:
         Raises:
             AudioError: A clip without a sample.
         """
-        clips = reference.reshape(-1, reference.shape[-1])
+        clips = reference[None] if reference.ndim == 1 else reference
         budget = _CPU_SAMPLES_AT_ONCE if clips.device.type == "cpu" else _GPU_SAMPLES_AT_ONCE
         size = max(budget // max(clips.shape[-1], 1), 1)
         return cls(tuple(Features(chunk, sample_rate) for chunk in clips.split(size)), size)
@@ -164,14 +164,19 @@ class SuiteReference:
 
 
 def measure(
-    name: str, reference: Float[Tensor, "#batch _"], estimate: Float[Tensor, "batch _"], sample_rate: int
+    name: str,
+    reference: Float[Tensor, "#batch reference_samples"],
+    estimate: Float[Tensor, "batch estimate_samples"],
+    sample_rate: int,
 ) -> Float[Tensor, " batch"]:
     """One measure of `SUITE` by its name, for one reference or one per estimate; errors as `SuiteReference.score`."""
     return SuiteReference.of(reference, sample_rate).score(estimate, (name,))[name]
 
 
 def multi_scale_spectral(
-    reference: Float[Tensor, "#batch samples"], estimate: Float[Tensor, "batch samples"], sample_rate: int
+    reference: Float[Tensor, "#batch reference_samples"],
+    estimate: Float[Tensor, "batch estimate_samples"],
+    sample_rate: int,
 ) -> Float[Tensor, " batch"]:
     """MSS in decibels, lower is better: mean absolute difference of mel decibels, averaged over three scales.
 
@@ -195,8 +200,8 @@ def warped_mfcc(
 
 
 def spectral_transport(
-    reference: Float[Tensor, "#batch samples"],
-    estimate: Float[Tensor, "batch samples"],
+    reference: Float[Tensor, "#batch reference_samples"],
+    estimate: Float[Tensor, "batch estimate_samples"],
     sample_rate: int,
     *,
     audible_only: bool = False,
@@ -218,7 +223,9 @@ def spectral_transport(
 
 
 def envelope_similarity(
-    reference: Float[Tensor, "#batch samples"], estimate: Float[Tensor, "batch samples"], sample_rate: int
+    reference: Float[Tensor, "#batch reference_samples"],
+    estimate: Float[Tensor, "batch estimate_samples"],
+    sample_rate: int,
 ) -> Float[Tensor, " batch"]:
     """RMS in 0..1, higher is better: cosine similarity of loudness envelopes (50 ms frames every 25 ms).
 

@@ -8,8 +8,8 @@ real, `[batch, channels, time]` or `[batch, channels, bins, frames]`.
     encode    audio [batch, samples] -> features
     decode    features -> audio [batch, samples]; where `exact`, it undoes `encode`
 
-Some transforms forget what a decoder would need (the phase, the level). Such a one has `invertible = False`, and says so
-when asked to decode, instead of returning something that only looks like an answer.
+Some transforms forget what a decoder would need (the phase, the level). Such a one has `invertible = False`,
+and says so when asked to decode, instead of returning something that only looks like an answer.
 """
 
 import abc

@@ -1,14 +1,15 @@
 """The representations that inverters listen through: samples, decibel spectrograms and mel bands.
 
-`DecibelSpectrogram` is the front end of InverSynth: a power spectrogram in decibels below its own loudest cell. It is
-therefore blind to the level of the clip, as is `LogMel`, which sums the power into bands spaced as the ear spaces them.
+`DecibelSpectrogram` is the front end of InverSynth: a power spectrogram in decibels below its own loudest cell.
+It is therefore blind to the level of the clip, as is `LogMel`, which sums the power into bands spaced as the
+ear spaces them.
 
-Frames follow the 'same' rule of TensorFlow and kapre: a clip of n samples has ceil(n / hop) frames, and the silence that
-the last frame lacks is split between both ends (the odd sample goes to the right). At 16,384 samples, 512 points and a
-hop of 256 these are 64 frames, with 128 samples of silence at each end.
+Frames follow the 'same' rule of TensorFlow and kapre: a clip of n samples has ceil(n / hop) frames, and the
+silence that the last frame lacks is split between both ends (the odd sample goes to the right). At 16,384
+samples, 512 points and a hop of 256 these are 64 frames, with 128 samples of silence at each end.
 
-A spectrogram can also be computed by convolution with the windowed cosines and sines of the Fourier transform, and then
-those kernels can be trained like any weights (`trainable`); they start as the Fourier transform.
+A spectrogram can also be computed by convolution with the windowed cosines and sines of the Fourier transform,
+and then those kernels can be trained like any weights (`trainable`); they start as the Fourier transform.
 
 References:
     Barkan et al., "InverSynth: Deep estimation of synthesizer parameter configurations from audio signals", IEEE/ACM
@@ -133,8 +134,8 @@ def fourier_kernels(settings: StftSettings) -> Float[Tensor, "kernels 1 n_fft"]:
 class LogMel(Representation):
     """Mel bands in decibels below the loudest one of the clip, -80 to 0: `[batch, 1, bands, frames]`.
 
-    The defaults are a window of 62.5 ms, which tells the partials of notes from 32 Hz up apart, and a frame every 15.6 ms,
-    which follows an attack; `at_rate` keeps these times.
+    The defaults are a window of 62.5 ms, which tells the partials of notes from 32 Hz up apart, and a frame
+    every 15.6 ms, which follows an attack; `at_rate` keeps these times.
 
     Attributes:
         sample_rate: Of the audio, in Hz.

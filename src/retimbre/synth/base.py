@@ -1,9 +1,9 @@
 """What a synthesizer promises: knobs and a note go in, audio comes out, and nothing is remembered in between.
 
-A synthesizer here has no state. Its knobs (`ParameterSpace`) describe the patch; a `Note` describes the key press: which
-pitch, how hard, how long the key is held, and which noise is drawn. Both are batched, and item `i` of the output depends
-on item `i` of the inputs alone. Everything a voice does is differentiable torch code that runs on the device of its
-inputs.
+A synthesizer here has no state. Its knobs (`ParameterSpace`) describe the patch; a `Note` describes the key
+press: which pitch, how hard, how long the key is held, and which noise is drawn. Both are batched, and item
+`i` of the output depends on item `i` of the inputs alone. Everything a voice does is differentiable torch
+code that runs on the device of its inputs.
 """
 
 import abc
@@ -67,7 +67,10 @@ class Note:
     def to(self, device: torch.device) -> "Note":
         """The same note on another device."""
         return Note(
-            self.pitch_hz.to(device), self.velocity.to(device), self.gate_s.to(device), self.noise_seed.to(device)
+            self.pitch_hz.to(device),
+            self.velocity.to(device),
+            self.gate_s.to(device),
+            self.noise_seed.to(device),
         )
 
 
@@ -75,12 +78,9 @@ class Synth(abc.ABC):
     """A synthesizer at one sample rate. Final subclasses are frozen dataclasses: two equal ones sound the same.
 
     Attributes:
-        name: Its name in the catalog.
-        space: Its knobs.
-        sample_rate: In Hz.
-        default_seconds: The length of clip its networks are trained on.
-        default_gate_s: How long the key is held in such a clip.
-        curves: Names of the knobs that may vary within a clip, given as `[batch, points]`: values at equal distances
+        name: Its name in the catalog. space: Its knobs. sample_rate: In Hz. default_seconds: The length of
+        clip its networks are trained on. default_gate_s: How long the key is held in such a clip. curves:
+        Names of the knobs that may vary within a clip, given as `[batch, points]`: values at equal distances
             from the clip's first sample to its last, joined by straight lines.
     """
 

@@ -2,8 +2,9 @@
 
 from retimbre.core.errors import ConfigError, near_miss
 from retimbre.synth.base import Synth
-from retimbre.synth.musical_voices import Fm2Op, Subtractive, Wavetable
+from retimbre.synth.musical_voices import Fm2Op, Wavetable
 from retimbre.synth.paper_voices import Fm, Fm4, InverSynth, TwoSine
+from retimbre.synth.subtractive import Subtractive
 
 SYNTHS: dict[str, Synth] = {
     "two-sine": TwoSine(),

@@ -1,13 +1,14 @@
 """Time inside a clip, cut into short blocks, and the signals that are cheap because of it.
 
-Most of what a synthesizer computes per sample is smooth: a phase that grows steadily, an envelope made of a few strokes.
-Cutting the clip into blocks of a few dozen samples makes such signals almost free. Within a block, time is "block start
-plus offset", and a sum of products of a function of the one and a function of the other is a small matrix product
-(`outer_sum`); an envelope is straight between block boundaries but for the few blocks that hold one of its corners
-(`Clock.sample`). Block quantities are small, so they are computed in float64: phases stay exact however long the clip.
+Most of what a synthesizer computes per sample is smooth: a phase that grows steadily, an envelope made of a
+few strokes. Cutting the clip into blocks of a few dozen samples makes such signals almost free. Within a
+block, time is "block start plus offset", and a sum of products of a function of the one and a function of the
+other is a small matrix product (`outer_sum`); an envelope is straight between block boundaries but for the
+few blocks that hold one of its corners (`Clock.sample`). Block quantities are small, so they are computed in
+float64: phases stay exact however long the clip.
 
-When torch compiles the voice, the same functions are evaluated sample by sample instead, since a compiler fuses them
-into one loop over the audio.
+When torch compiles the voice, the same functions are evaluated sample by sample instead, since a compiler
+fuses them into one loop over the audio.
 """
 
 import dataclasses
@@ -71,8 +72,9 @@ class Clock:
     ) -> Float[Tensor, "batch samples"]:
         """A function of time that is smooth but for some corners, at every sample.
 
-        Between corners the function is joined by straight lines from block edge to block edge: exact for the linear
-        strokes of an ADSR, within (block length)^2 |shape''| / 8 for curved ones. Blocks with a corner are exact.
+        Between corners the function is joined by straight lines from block edge to block edge: exact for the
+        linear strokes of an ADSR, within (block length)^2 |shape''| / 8 for curved ones. Blocks with a corner
+        are exact.
 
         Args:
             shape: Seconds `[batch or 1, n]` to values `[batch, n]`; evaluated in float64 at block edges.
@@ -83,7 +85,9 @@ class Clock:
         edges = shape(self.edge_s[None])
         ramp = torch.arange(BLOCK_SAMPLES, device=self.device) / BLOCK_SAMPLES
         left = torch.stack([edges[:, :-1], edges.diff()], dim=2).float()
-        lines = outer_sum(left, torch.stack([torch.ones_like(ramp), ramp])[None].expand(left.shape[0], -1, -1))
+        lines = outer_sum(
+            left, torch.stack([torch.ones_like(ramp), ramp])[None].expand(left.shape[0], -1, -1)
+        )
         return self.flatten(self._with_corners(lines, shape, corners_s))
 
     def _with_corners(
@@ -102,12 +106,7 @@ def outer_sum(
     left: Float[Tensor, "batch blocks terms"], right: Float[Tensor, "batch terms offsets"]
 ) -> Float[Tensor, "batch blocks offsets"]:
     """Sum over terms of (a function of the block) x (a function of the offset within it): a batched matrix product."""
-    if not torch.compiler.is_compiling():
-        return torch.bmm(left, right)
-    total = left[:, :, 0, None] * right[:, 0, None]
-    for term in range(1, left.shape[2]):
-        total = total + left[:, :, term, None] * right[:, term, None]
-    return total
+    return torch.bmm(left, right)
 
 
 def curve_at(curve: Float[Tensor, "batch points"], position: Float[Tensor, " n"]) -> Float[Tensor, "batch n"]:

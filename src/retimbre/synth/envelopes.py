@@ -1,10 +1,10 @@
 """Envelopes: the strokes of a note in time.
 
-An envelope is a few *stages* between *corners*: attack to 1, decay to the sustain level, hold until the key comes up,
-release to 0. Two kinds of stroke are here: straight ones (`linear_adsr`, what the InverSynth paper and the earlier systems
-use) and the exponential ones of analogue instruments (`analog_adsr`), which sound even to the ear. Both start their
-release from wherever they are when the key comes up, so a note shorter than its attack never jumps; a stage of no length
-is a jump and not a division by zero.
+An envelope is a few *stages* between *corners*: attack to 1, decay to the sustain level, hold until the key
+comes up, release to 0. Two kinds of stroke are here: straight ones (`linear_adsr`, what the InverSynth paper
+and the earlier systems use) and the exponential ones of analogue instruments (`analog_adsr`), which sound
+even to the ear. Both start their release from wherever they are when the key comes up, so a note shorter than
+its attack never jumps; a stage of no length is a jump and not a division by zero.
 """
 
 import dataclasses

@@ -1,21 +1,24 @@
 """Resonant low-pass filters, computed block by block.
 
-One filter serves every voice: the two-pole low-pass of analogue synthesizers, H(s) = 1 / (s^2 + s/Q + 1), made digital by
-the bilinear transform in the state-variable form of Simper. It is a small linear system: two numbers of state per clip,
+One filter serves every voice: the two-pole low-pass of analogue synthesizers, H(s) = 1 / (s^2 + s/Q + 1),
+made digital by the bilinear transform in the state-variable form of Simper. It is a small linear system: two
+numbers of state per clip,
 
     y = c . s + d x,    s' = A s + b x.
 
-A recursion over samples is slow in array code, so the clip is cut into blocks. While the coefficients stand still
-(`lowpass`), a block's output is a matrix product: the impulse response as a triangular matrix times the block's input,
-plus how the state at its start rings on; and the states at block starts follow from one another by the same product one
-level up. While the coefficients move (`swept_filter`), all blocks of all clips step through their samples side by side,
-twice: once from rest to find what each block does to its state, once more from the right state to make the sound.
+A recursion over samples is slow in array code, so the clip is cut into blocks. While the coefficients stand
+still (`lowpass`), a block's output is a matrix product: the impulse response as a triangular matrix times the
+block's input, plus how the state at its start rings on; and the states at block starts follow from one
+another by the same product one level up. While the coefficients move (`swept_filter`), all blocks of all
+clips step through their samples side by side, twice: once from rest to find what each block does to its
+state, once more from the right state to make the sound.
 
-No circular convolution is involved: nothing wraps around, and the result is the recursion's to float32 rounding.
+No circular convolution is involved: nothing wraps around, and the result is the recursion's to float32
+rounding.
 
 References:
-    A. Simper, "Solving the continuous SVF equations using trapezoidal integration and equivalent currents", 2013,
-    https://cytomic.com/files/dsp/SvfLinearTrapOptimised2.pdf
+    A. Simper, "Solving the continuous SVF equations using trapezoidal integration and equivalent currents",
+    2013, https://cytomic.com/files/dsp/SvfLinearTrapOptimised2.pdf
 """
 
 import dataclasses
@@ -84,9 +87,9 @@ def resonant(
         return StateSpace(*moves, *low)
     band = (h, -gh, gh)
     high = (-damping * band[0] - low[0], -damping * band[1] - low[1], 1.0 - damping * band[2] - low[2])
-    weights = mode.unbind(-1)
-    mixed = (sum(weight * row[index] for weight, row in zip(weights, (low, band, high), strict=True)) for index in range(3))
-    return StateSpace(*moves, *mixed)
+    to_low, to_band, to_high = mode.unbind(-1)
+    heard = [to_low * low[row] + to_band * band[row] + to_high * high[row] for row in range(3)]
+    return StateSpace(*moves, *heard)
 
 
 # Coefficients that stand still
@@ -173,8 +176,8 @@ def swept_filter(
     """The resonant filter with a cutoff that moves, from rest.
 
     Args:
-        mode: As in `resonant`, per clip.
-        cutoff_hz: One value per `SWEPT_BLOCK` samples, the last for what is left; its state goes on through each change.
+        mode: As in `resonant`, per clip. cutoff_hz: One value per `SWEPT_BLOCK` samples, the last for what is
+        left; its state goes on through each change.
     """
     batch, num_samples = audio.shape
     blocks = cutoff_hz.shape[1]
@@ -199,8 +202,8 @@ def _scan(
 ) -> tuple[Tensor, Tensor]:
     """The state at the start of each block, flattened and in float32, from what each block adds to its state.
 
-    A block maps its state as s -> M s + kick. Such maps compose, and in log2(blocks) rounds every block learns the
-    composition of all before it (Hillis and Steele's scan).
+    A block maps its state as s -> M s + kick. Such maps compose, and in log2(blocks) rounds every block
+    learns the composition of all before it (Hillis and Steele's scan).
     """
     m11, m12, m21, m22 = _over_block(filter_)
     span = 1
@@ -221,7 +224,9 @@ def _scan(
         )
         span *= 2
     at_rest = torch.zeros_like(kick1[:, :1])
-    start1, start2 = (torch.cat([at_rest, kick[:, :-1]], dim=1).float().reshape(-1) for kick in (kick1, kick2))
+    start1, start2 = (
+        torch.cat([at_rest, kick[:, :-1]], dim=1).float().reshape(-1) for kick in (kick1, kick2)
+    )
     return start1, start2
 
 

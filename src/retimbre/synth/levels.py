@@ -1,7 +1,7 @@
 """Which knobs are searched, at which levels, and which are held: a small file instead of a program.
 
-A data set, or a network that is trained on it, seldom needs every knob of an instrument at every value. A parameter file
-says which ones, in JSON:
+A data set, or a network that is trained on it, seldom needs every knob of an instrument at every value. A
+parameter file says which ones, in JSON:
 
     {
       "synth": "fm",
@@ -17,13 +17,14 @@ Levels are the values that the classes of a knob stand for: a list of ascending 
             | "switch" N | "$" NAME
     BASE   := a note such as A4, C#3 or Bb2, or a frequency in hertz; A4 if left out
 
-`all` keeps the knob's own levels. `steps` spaces N levels evenly over the knob's travel, or from LOW to HIGH (by ratio on a
-knob whose scale is logarithmic). `semitones` puts N levels a semitone apart. `switch` puts N levels at the middles of
-N equal shares of the travel, where a plug-in's switch with N positions is safe from rounding. `$NAME` stands for what
-`define` says. A knob in neither list is searched at its own levels or, with `"others": "fix"`, held at its default.
+`all` keeps the knob's own levels. `steps` spaces N levels evenly over the knob's travel, or from LOW to HIGH (by
+ratio on a knob whose scale is logarithmic). `semitones` puts N levels a semitone apart. `switch` puts N levels at
+the middles of N equal shares of the travel, where a plug-in's switch with N positions is safe from rounding.
+`$NAME` stands for what `define` says. A knob in neither list is searched at its own levels or, with
+`"others": "fix"`, held at its default.
 
-The earlier system's form is read too: `parameters`, a list of `{id, name, values}`, and `fixed_parameters`, a list of
-`{id, name, value}`.
+The earlier system's form is read too: `parameters`, a list of `{id, name, values}`, and `fixed_parameters`, a list
+of `{id, name, value}`.
 """
 
 import dataclasses
@@ -37,7 +38,8 @@ import torch
 
 from retimbre.core.config import build
 from retimbre.core.errors import ConfigError, near_miss
-from retimbre.synth.parameters import Continuous, Parameter, ParameterSpace
+from retimbre.synth.knobs import Continuous, Parameter
+from retimbre.synth.parameters import ParameterSpace
 
 MOST_LEVELS = 4096  # classes of one knob: a one-hot label of more is a slip of the keyboard
 
@@ -71,7 +73,9 @@ def read_parameter_file(path: str | Path) -> ParameterFile:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not a JSON file: {error}") from error
     try:
-        return build(ParameterFile, _from_earlier_form(table), "parameters")
+        table = _from_earlier_form(table)
+        _check_entries(table)
+        return build(ParameterFile, table, "parameters")
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -131,7 +135,9 @@ def expand(
         return ()
     if word not in _PHRASES:
         known = [*_PHRASES, "all"]
-        raise ConfigError(f"{parameter.name}: {phrase!r} is not a way to say levels; {near_miss(word, known)}")
+        raise ConfigError(
+            f"{parameter.name}: {phrase!r} is not a way to say levels; {near_miss(word, known)}"
+        )
     if not isinstance(parameter, Continuous):
         raise ConfigError(f"{parameter.name} has its own steps: it takes 'all', not {phrase!r}")
     usage, make = _PHRASES[word]
@@ -162,7 +168,7 @@ def _steps(parameter: Continuous, count: int, match: re.Match[str]) -> tuple[flo
         raise ConfigError(f"{parameter.name}: steps go up, not from {low:g} to {high:g}")
     first, last = parameter.to_unit(torch.tensor([low, high], dtype=torch.float64)).tolist()
     if count == 1:
-        return tuple(parameter.to_value(torch.tensor([(first + last) / 2]).double()).tolist())
+        return tuple(parameter.to_value(torch.tensor([(first + last) / 2], dtype=torch.float64)).tolist())
     inner = parameter.to_value(torch.linspace(first, last, count, dtype=torch.float64)).tolist()[1:-1]
     return (low, *inner, high)  # the ends as they were written, not as a logarithm and back gives them
 
@@ -222,6 +228,24 @@ def _from_earlier_form(table: Any) -> Any:
     }
 
 
+def _check_entries(table: Any) -> None:
+    """Refuses levels and values of a wrong kind by the name of their parameter."""
+    if not isinstance(table, Mapping):
+        return
+    for group, takes in (("searched", "a list of numbers or a phrase"), ("fixed", "a number or a choice")):
+        entries = table.get(group, {})
+        if not isinstance(entries, Mapping):
+            raise ConfigError(f"{group} is a table of parameters, not {entries!r}")
+        for name, value in entries.items():
+            is_list = isinstance(value, list) and all(_is_number(item) for item in value)
+            if not (isinstance(value, str) or (is_list if group == "searched" else _is_number(value))):
+                raise ConfigError(f"{name}: {group} takes {takes}, not {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _by_name(entries: Any, key: str) -> dict[str, Any]:
     if not isinstance(entries, list):
         raise ConfigError(f"a list of {{id, name, {key}}} is expected, not {entries!r}")
@@ -233,4 +257,3 @@ def _by_name(entries: Any, key: str) -> dict[str, Any]:
             raise ConfigError(f"{entry['name']} is listed twice")
         named[str(entry["name"])] = entry[key]
     return named
-

@@ -1,10 +1,10 @@
 """Oscillators: phases, the waves that are read off them, and noise.
 
-An oscillator is two things here: a *phase* in cycles, and a *wave*, a function of the phase with period 1. Phases carry
-all of pitch: a steady tone, frequency or phase modulation by a sine (`modulated_phase`), or any slow sweep
-(`swept_phase`). Waves carry all of timbre: the plain textbook ones below, which alias as the earlier systems' did, and
-band-limited ones that are read from a table made of exactly the harmonics that fit under the Nyquist frequency
-(`harmonic_table`, `read_table`).
+An oscillator is two things here: a *phase* in cycles, and a *wave*, a function of the phase with period 1.
+Phases carry all of pitch: a steady tone, frequency or phase modulation by a sine (`modulated_phase`), or any
+slow sweep (`swept_phase`). Waves carry all of timbre: the plain textbook ones below, which alias as the
+earlier systems' did, and band-limited ones that are read from a table made of exactly the harmonics that fit
+under the Nyquist frequency (`harmonic_table`, `read_table`).
 
 Every wave starts at phase 0 as a sine does: at zero and rising (the square, at +1).
 """
@@ -39,10 +39,11 @@ def modulated_phase(
     cosine_cycles: Float[Tensor, " batch"],
     clock: Clock,
 ) -> Float[Tensor, "batch samples"]:
-    """f t + S sin(2 pi v t) + K (1 - cos(2 pi v t)), in cycles: a tone whose phase is modulated by a sinusoid.
+    """F t + S sin(2 pi v t) + K (1 - cos(2 pi v t)), in cycles: a tone whose phase is modulated by a sinusoid.
 
-    Written out over a block (a = 2 pi v t at its start, b = 2 pi v t within it) this is four products of a function of
-    the block and a function of the offset; the first is a constant per block and is reduced to its fraction of a cycle.
+    Written out over a block (a = 2 pi v t at its start, b = 2 pi v t within it) this is four products of a
+    function of the block and a function of the offset; the first is a constant per block and is reduced to
+    its fraction of a cycle.
 
     Args:
         carrier_hz: f.
@@ -118,10 +119,12 @@ def harmonic_table(
     """One cycle of a wave made of the harmonics that stay under the Nyquist frequency, as a table.
 
     Args:
-        harmonics: h_k, from the first: the wave is the real part of sum_k h_k exp(2 pi i k phase), so a sine is -i. How
-            many there are sets the table's size: over five points per cycle of the highest, so that straight lines
-            between the points of waves that fall off as 1/k err by less than -60 dB.
-        highest_hz: The highest fundamental at which the table will be read; harmonics that would pass the Nyquist
+        harmonics: h_k, from the first: the wave is the real part of sum_k h_k exp(2 pi i k phase), so a sine
+        is -i. How
+            many there are sets the table's size: over five points per cycle of the highest, so that straight
+            lines between the points of waves that fall off as 1/k err by less than -60 dB.
+        highest_hz: The highest fundamental at which the table will be read; harmonics that would pass the
+        Nyquist
             frequency there are left out, so that none aliases.
     """
     count = harmonics.shape[1]

@@ -1,13 +1,14 @@
 """The voices of the InverSynth paper and of the earlier systems, whose pitch is a knob.
 
-In these instruments the oscillator frequencies are knobs like any other. They mean what they say at the reference note,
-A4 (440 Hz); any other note transposes every oscillator by its ratio to A4, so that a patch plays over the whole keyboard
-and the formulas below hold to the letter at the default note. Modulation rates, envelopes, filters and gates do not
-transpose. Their waves are the plain textbook ones, aliasing included: that is what the published figures were made with.
+In these instruments the oscillator frequencies are knobs like any other. They mean what they say at the
+reference note, A4 (440 Hz); any other note transposes every oscillator by its ratio to A4, so that a patch
+plays over the whole keyboard and the formulas below hold to the letter at the default note. Modulation rates,
+envelopes, filters and gates do not transpose. Their waves are the plain textbook ones, aliasing included:
+that is what the published figures were made with.
 
 References:
-    Barkan, Tsiris, Katz and Koenigstein, "InverSynth: Deep Estimation of Synthesizer Parameter Configurations from Audio
-    Signals", 2019, https://arxiv.org/abs/1812.06349
+    Barkan, Tsiris, Katz and Koenigstein, "InverSynth: Deep Estimation of Synthesizer Parameter Configurations
+    from Audio Signals", 2019, https://arxiv.org/abs/1812.06349
 """
 
 import dataclasses
@@ -22,7 +23,8 @@ from retimbre.synth.base import REFERENCE_PITCH_HZ, Note, Synth, check_curves
 from retimbre.synth.clock import Clock, curve_at
 from retimbre.synth.envelopes import Adsr, linear_adsr
 from retimbre.synth.filters import SWEPT_BLOCK, lowpass, swept_filter
-from retimbre.synth.parameters import Continuous, Knobs, Parameter, ParameterSpace, Stepped
+from retimbre.synth.knobs import Continuous, Parameter, Stepped
+from retimbre.synth.parameters import Knobs, ParameterSpace
 
 PAPER_SAMPLE_RATE = 16384  # Hz: one second is 64 hops of 256
 SEMITONES = tuple(440.0 * 2.0 ** (step / 12) for step in range(16))  # A4 to C6
@@ -30,7 +32,9 @@ WAVES = {"sin": osc.sine, "saw": osc.sawtooth, "tri": osc.triangle, "sqr": osc.s
 
 
 def _semitone_knob(name: str, group: str) -> Continuous:
-    return Continuous(name, SEMITONES[0], SEMITONES[-1], 440.0, "Hz", "log", SEMITONES, group, "Oscillator frequency at A4")
+    return Continuous(
+        name, SEMITONES[0], SEMITONES[-1], 440.0, "Hz", "log", SEMITONES, group, "Oscillator frequency at A4"
+    )
 
 
 def _level_knob(name: str, default: float, group: str, description: str) -> Continuous:
@@ -53,7 +57,11 @@ def _transposed(frequency_hz: Tensor, note: Note) -> Tensor:
 
 def _over_time(knob: Tensor, clock: Clock) -> Float[Tensor, "batch samples"]:
     """A knob as a signal: a column that broadcasts if it stands still."""
-    return knob[:, None] if knob.ndim == 1 else curve_at(knob, torch.linspace(0.0, 1.0, clock.num_samples, device=knob.device))
+    return (
+        knob[:, None]
+        if knob.ndim == 1
+        else curve_at(knob, torch.linspace(0.0, 1.0, clock.num_samples, device=knob.device))
+    )
 
 
 def _steady(*knobs: Tensor) -> bool:
@@ -64,8 +72,10 @@ def _as_curve(knob: Tensor) -> Float[Tensor, "batch points"]:
     return knob if knob.ndim == 2 else knob[:, None]
 
 
-def phase_modulated(carrier_hz: Tensor, rate_hz: Tensor, index_rad: Tensor, clock: Clock) -> Float[Tensor, "batch samples"]:
-    """f t + B sin(2 pi v t) / 2 pi, in cycles; any of the three may be a curve."""
+def phase_modulated(
+    carrier_hz: Tensor, rate_hz: Tensor, index_rad: Tensor, clock: Clock
+) -> Float[Tensor, "batch samples"]:
+    """F t + B sin(2 pi v t) / 2 pi, in cycles; any of the three may be a curve."""
     index = index_rad / osc.TURN
     if _steady(carrier_hz, rate_hz, index_rad):
         return osc.modulated_phase(carrier_hz, rate_hz, index, torch.zeros_like(index), clock)
@@ -73,7 +83,9 @@ def phase_modulated(carrier_hz: Tensor, rate_hz: Tensor, index_rad: Tensor, cloc
     return osc.curved_phase(_as_curve(carrier_hz), clock) + _over_time(index, clock) * wobble
 
 
-def frequency_modulated(carrier_hz: Tensor, rate_hz: Tensor, depth: Tensor, clock: Clock) -> Float[Tensor, "batch samples"]:
+def frequency_modulated(
+    carrier_hz: Tensor, rate_hz: Tensor, depth: Tensor, clock: Clock
+) -> Float[Tensor, "batch samples"]:
     """The running sum, sample by sample, of f (1 + D sin(2 pi v t)), in cycles; any of the three may be a curve.
 
     The sum of a sine over samples is itself a sinusoid: with w = 2 pi v / rate,
@@ -139,7 +151,9 @@ class Fm(Synth):
         (
             _level_knob("A", 1.0, "carrier", "Carrier amplitude"),
             dataclasses.replace(_semitone_knob("C", "carrier"), default=783.991),
-            Continuous("D", 0.0, 1.5, 0.5, "", group="modulator", description="Peak frequency deviation over C"),
+            Continuous(
+                "D", 0.0, 1.5, 0.5, "", group="modulator", description="Peak frequency deviation over C"
+            ),
             Continuous("M", 1.0, 30.0, 12.6, "Hz", group="modulator", description="Modulator frequency"),
             _stage_knob("attack", 0.2667, "Rise from 0 to full", 0.0),
             _stage_knob("decay", 0.6, "Fall to the sustain level", 0.0),
@@ -168,8 +182,8 @@ class Fm(Synth):
 class Fm4(Synth):
     """Four frequency-modulated waves under one fixed envelope: system A's sixteen knobs.
 
-    The deviation is relative, f (1 + B sin(2 pi v t)), and the envelope is .1 s attack, .3 s decay to full level, .5 s hold,
-    .2 s release: 1.1 s, so a clip of one second ends within the release.
+    The deviation is relative, f (1 + B sin(2 pi v t)), and the envelope is .1 s attack, .3 s decay to full level,
+    .5 s hold, .2 s release: 1.1 s, so a clip of one second ends within the release.
     """
 
     sample_rate: int = PAPER_SAMPLE_RATE
@@ -181,15 +195,33 @@ class Fm4(Synth):
         (
             *(_semitone_knob(f"f{index}", f"oscillator {index}") for index in range(1, 5)),
             *(
-                Continuous(f"v{index}", 1.0, 30.0, 5.0, "Hz", group=f"oscillator {index}", description="Modulation rate")
+                Continuous(
+                    f"v{index}",
+                    1.0,
+                    30.0,
+                    5.0,
+                    "Hz",
+                    group=f"oscillator {index}",
+                    description="Modulation rate",
+                )
                 for index in range(1, 5)
             ),
             *(
-                Continuous(f"A{index}", 0.0, 1.0, 0.5, "", group=f"oscillator {index}", description="Amplitude")
+                Continuous(
+                    f"A{index}", 0.0, 1.0, 0.5, "", group=f"oscillator {index}", description="Amplitude"
+                )
                 for index in range(1, 5)
             ),
             *(
-                Continuous(f"B{index}", 0.0, 1.5, 0.0, "", group=f"oscillator {index}", description="Relative deviation")
+                Continuous(
+                    f"B{index}",
+                    0.0,
+                    1.5,
+                    0.0,
+                    "",
+                    group=f"oscillator {index}",
+                    description="Relative deviation",
+                )
                 for index in range(1, 5)
             ),
         )
@@ -218,8 +250,18 @@ def _inversynth_knobs() -> tuple[Parameter, ...]:
         for wave in WAVES
         for knob in (
             _semitone_knob(f"f_{wave}", f"oscillator {wave}"),
-            Continuous(f"v_{wave}", 1.0, 30.0, 5.0, "Hz", group=f"oscillator {wave}", description="Modulation rate"),
-            Continuous(f"B_{wave}", 0.0, 1500.0, 0.0, "rad", group=f"oscillator {wave}", description="Modulation index"),
+            Continuous(
+                f"v_{wave}", 1.0, 30.0, 5.0, "Hz", group=f"oscillator {wave}", description="Modulation rate"
+            ),
+            Continuous(
+                f"B_{wave}",
+                0.0,
+                1500.0,
+                0.0,
+                "rad",
+                group=f"oscillator {wave}",
+                description="Modulation index",
+            ),
             _level_knob(f"A_{wave}", 0.5, f"oscillator {wave}", "Amplitude"),
         )
     ]
@@ -229,9 +271,19 @@ def _inversynth_knobs() -> tuple[Parameter, ...]:
         _stage_knob("d", 0.2, "Decay"),
         _level_knob("s", 0.7, "envelope", "Sustain level"),
         _stage_knob("r", 0.2, "Release"),
-        Continuous("f_cut", 200.0, 4000.0, 4000.0, "Hz", group="filter", description="Cutoff of the low-pass"),
+        Continuous(
+            "f_cut", 200.0, 4000.0, 4000.0, "Hz", group="filter", description="Cutoff of the low-pass"
+        ),
         Continuous("q", 0.01, 10.0, 0.7, "", group="filter", description="Quality factor of the low-pass"),
-        Continuous("f_gate", 0.5, 30.0, 0.5, "Hz", group="gater", description="Rate at which the sound is cut on and off"),
+        Continuous(
+            "f_gate",
+            0.5,
+            30.0,
+            0.5,
+            "Hz",
+            group="gater",
+            description="Rate at which the sound is cut on and off",
+        ),
     )
 
 
@@ -239,10 +291,11 @@ def _inversynth_knobs() -> tuple[Parameter, ...]:
 class InverSynth(Synth):
     """The synthesizer of the InverSynth paper: 23 knobs of 16 classes each.
 
-    sum over w of A_w x_w(2 pi f_w t + B_w sin(2 pi v_w t)), then ADSR, then a resonant low-pass, then a gater that
-    multiplies by (1 + square(2 pi f_gate t)) / 2. What the paper leaves open is decided in docs/decisions and frozen:
-    waves swing between -1 and 1, s is a level, the key comes up at three quarters of the clip (the note's gate), the filter
-    has two poles, the gater is the square of the formula, and the sum is divided by 4.
+    sum over w of A_w x_w(2 pi f_w t + B_w sin(2 pi v_w t)), then ADSR, then a resonant low-pass, then a gater
+    that multiplies by (1 + square(2 pi f_gate t)) / 2. What the paper leaves open is decided in
+    docs/decisions and frozen: waves swing between -1 and 1, s is a level, the key comes up at three quarters
+    of the clip (the note's gate), the filter has two poles, the gater is the square of the formula, and the
+    sum is divided by 4.
     """
 
     sample_rate: int = PAPER_SAMPLE_RATE

@@ -2,158 +2,35 @@
 
 A synthesizer's knobs have four equivalent spellings, and everything that turns one into another lives here:
 
-    unit      a point of the unit cube, `[batch, width]`: one column for a continuous or stepped knob, one column per
+    unit      a point of the unit cube, `[batch, width]`: one column for a continuous or stepped knob, one
+    column per
               choice (weights, summing to 1) for a categorical one. What a search moves.
-    knobs     a mapping from name to tensor in the knob's own unit (`[batch]`; weights `[batch, choices]` for a
+    knobs     a mapping from name to tensor in the knob's own unit (`[batch]`; weights `[batch, choices]` for
+    a
               categorical knob; `[batch, points]` for a curve in time). What `Synth.render` takes.
     classes   the index of the nearest level of each searched knob, `[batch, searched]`. What InverSynth predicts.
-    one-hot   the classes as concatenated blocks, `[batch, total_classes]`. What a network's outputs line up with.
+    one-hot   the classes as concatenated blocks, `[batch, total_classes]`. What a network's outputs line up
+    with.
 
     unit <-> knobs <-> classes <-> one-hot
 
-A space can hold some knobs fixed: they keep their value in every spelling that shows it, and take no room in the
-others. All maps from the unit cube have finite gradients everywhere, its edges included.
+A space can hold some knobs fixed: they keep their value in every spelling that shows it, and take no room in
+the others. All maps from the unit cube have finite gradients everywhere, its edges included.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError, near_miss
+from retimbre.synth.knobs import Choice, Continuous, Parameter, Value, evenly_spaced
 
 Knobs = Mapping[str, Tensor]
-Value = float | str
-
-
-@dataclasses.dataclass(frozen=True)
-class Continuous:
-    """A knob that turns smoothly from `low` to `high`.
-
-    Attributes:
-        scale: `linear`, or `log` where equal turns multiply by equal factors (frequencies, times).
-        levels: The values that classes stand for; empty means 16, evenly spread over the knob's travel.
-    """
-
-    name: str
-    low: float
-    high: float
-    default: float
-    unit: str = ""
-    scale: Literal["linear", "log"] = "linear"
-    levels: tuple[float, ...] = ()
-    group: str = ""
-    description: str = ""
-
-    width = 1
-
-    def class_values(self) -> tuple[float, ...]:
-        """The value of each class, in class order."""
-        return self.levels or evenly_spaced(self, 16)
-
-    def to_value(self, unit: Tensor) -> Tensor:
-        """Unit interval to the knob's own unit; beyond the interval the knob stays at its stop."""
-        travel = unit.clamp(0.0, 1.0)
-        if self.scale == "log":
-            return self.low * torch.exp(travel * math.log(self.high / self.low))
-        return self.low + (self.high - self.low) * travel
-
-    def to_unit(self, value: Tensor) -> Tensor:
-        """The knob's own unit to the unit interval; values out of range land on its ends."""
-        inside = value.clamp(self.low, self.high)
-        if self.scale == "log":
-            return torch.log(inside / self.low) / math.log(self.high / self.low)
-        return (inside - self.low) / (self.high - self.low)
-
-    def check(self, value: Value) -> float:
-        """The value as a float, if the knob can take it."""
-        return _number_between(self.name, value, self.low, self.high, self.unit)
-
-
-@dataclasses.dataclass(frozen=True)
-class Stepped:
-    """A knob that clicks through an ascending list of numbers; each has an equal share of the travel."""
-
-    name: str
-    values: tuple[float, ...]
-    default: float
-    unit: str = ""
-    group: str = ""
-    description: str = ""
-
-    width = 1
-
-    def class_values(self) -> tuple[float, ...]:
-        """The value of each class, in class order."""
-        return self.values
-
-    def to_value(self, unit: Tensor) -> Tensor:
-        """Unit interval to the step whose share of the travel it is in."""
-        steps = torch.tensor(self.values, dtype=unit.dtype, device=unit.device)
-        return steps[(unit * len(self.values)).long().clamp(0, len(self.values) - 1)]
-
-    def to_unit(self, value: Tensor) -> Tensor:
-        """The middle of the share of the nearest step."""
-        steps = torch.tensor(self.values, dtype=value.dtype, device=value.device)
-        nearest = (value[..., None] - steps).abs().argmin(-1)
-        return (nearest.to(value.dtype) + 0.5) / len(self.values)
-
-    def check(self, value: Value) -> float:
-        """The nearest step, if the value is within the steps' range."""
-        number = _number_between(self.name, value, self.values[0], self.values[-1], self.unit)
-        return min(self.values, key=lambda step: abs(step - number))
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """A knob that selects one of several named things, which have no order."""
-
-    name: str
-    choices: tuple[str, ...]
-    default: str
-    group: str = ""
-    description: str = ""
-
-    unit = ""
-
-    @property
-    def width(self) -> int:
-        """Columns in the unit cube: one weight per choice."""
-        return len(self.choices)
-
-    def class_values(self) -> tuple[str, ...]:
-        """The choice of each class, in class order."""
-        return self.choices
-
-    def check(self, value: Value) -> str:
-        """The choice, if it is one."""
-        if value not in self.choices:
-            raise ConfigError(f"{self.name} has no choice {value!r}; {near_miss(str(value), self.choices)}")
-        return str(value)
-
-
-Parameter = Continuous | Stepped | Choice
-
-
-def evenly_spaced(parameter: Continuous, count: int) -> tuple[float, ...]:
-    """`count` values at equal turns of a knob, both ends included (the middle, if `count` is 1)."""
-    turns = torch.linspace(0.0, 1.0, count, dtype=torch.float64) if count > 1 else torch.tensor([0.5]).double()
-    return tuple(parameter.to_value(turns).tolist())
-
-
-def _number_between(name: str, value: Value, low: float, high: float, unit: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{name} takes a number, not {value!r}") from None
-    slack = 1e-6 * max(abs(low), abs(high))
-    if not low - slack <= number <= high + slack:
-        raise ConfigError(f"{name} is {number:g}, but takes {low:g} to {high:g} {unit}".rstrip())
-    return min(max(number, low), high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,13 +101,17 @@ class ParameterSpace:
 
     def to_unit(self, knobs: Knobs) -> Float[Tensor, "batch width"]:
         """All knobs to points of the unit cube; fixed knobs are left out."""
-        return torch.cat([_columns_from_knob(parameter, knobs[parameter.name]) for parameter in self.searched], dim=1)
+        return torch.cat(
+            [_columns_from_knob(parameter, knobs[parameter.name]) for parameter in self.searched], dim=1
+        )
 
     # knobs <-> classes <-> one-hot
 
     def to_classes(self, knobs: Knobs) -> Int[Tensor, "batch searched"]:
         """The class nearest to each searched knob: nearest in travel, so that log knobs are judged by ratio."""
-        return torch.stack([_nearest_class(parameter, knobs[parameter.name]) for parameter in self.searched], dim=1)
+        return torch.stack(
+            [_nearest_class(parameter, knobs[parameter.name]) for parameter in self.searched], dim=1
+        )
 
     def from_classes(self, classes: Int[Tensor, "batch searched"]) -> dict[str, Tensor]:
         """Class indices to all knobs."""
@@ -293,13 +174,20 @@ class ParameterSpace:
             ConfigError: A name is unknown, or a value is not one the knob can take.
         """
         known = {name: self[name].check(value) for name, value in values.items()}
-        settings = {parameter.name: parameter.default for parameter in self.parameters} | dict(self.fixed) | known
+        settings = (
+            {parameter.name: parameter.default for parameter in self.parameters} | dict(self.fixed) | known
+        )
         like = torch.empty(1, 0)
-        return {parameter.name: _constant_knob(parameter, settings[parameter.name], like) for parameter in self.parameters}
+        return {
+            parameter.name: _constant_knob(parameter, settings[parameter.name], like)
+            for parameter in self.parameters
+        }
 
     def to_values(self, knobs: Knobs, item: int = 0) -> dict[str, Value]:
         """The named values of one item of a batch of knobs."""
-        return {parameter.name: _value_of(parameter, knobs[parameter.name][item]) for parameter in self.parameters}
+        return {
+            parameter.name: _value_of(parameter, knobs[parameter.name][item]) for parameter in self.parameters
+        }
 
     def _fixed_knobs(self, like: Tensor) -> dict[str, Tensor]:
         return {name: _constant_knob(self[name], value, like) for name, value in self.fixed.items()}
@@ -312,14 +200,16 @@ def _with_levels(parameter: Parameter, levels: tuple[float, ...] | int) -> Param
     if not values:
         raise ConfigError(f"{parameter.name} needs at least one level")
     checked = tuple(parameter.check(value) for value in values)
-    if any(after <= before for before, after in zip(checked, checked[1:], strict=False)):
+    if any(after <= before for before, after in itertools.pairwise(checked)):
         raise ConfigError(f"{parameter.name} has levels that do not ascend: {values}")
     return dataclasses.replace(parameter, levels=checked)
 
 
 def _knob_from_columns(parameter: Parameter, columns: Tensor) -> Tensor:
     if isinstance(parameter, Choice):
-        weights = columns.clamp(0.0, 1.0) + 1e-9  # an all-zero block means "no preference", not a division by zero
+        weights = (
+            columns.clamp(0.0, 1.0) + 1e-9
+        )  # an all-zero block means "no preference", not a division by zero
         return weights / weights.sum(1, keepdim=True)
     return parameter.to_value(columns[:, 0])
 
@@ -332,7 +222,9 @@ def _nearest_class(parameter: Parameter, knob: Tensor) -> Tensor:
     if isinstance(parameter, Choice):
         return knob.argmax(1)
     travel = parameter.to_unit(knob.double())
-    levels = parameter.to_unit(torch.tensor(parameter.class_values(), dtype=torch.float64, device=knob.device))
+    levels = parameter.to_unit(
+        torch.tensor(parameter.class_values(), dtype=torch.float64, device=knob.device)
+    )
     return (travel[:, None] - levels).abs().argmin(1)
 
 

@@ -1,7 +1,8 @@
 """Patch files: everything needed to hear a sound again, as text that a person can read and change.
 
-A patch names a synthesizer, the value of each of its knobs in the knob's own unit, the key that is pressed and for how
-long the sound is recorded. It is a JSON file with a version of its own, so that a later program knows what it reads:
+A patch names a synthesizer, the value of each of its knobs in the knob's own unit, the key that is pressed and for
+how long the sound is recorded. It is a JSON file with a version of its own, so that a later program knows what it
+reads:
 
     {
       "format": "retimbre patch", "version": 1,
@@ -11,9 +12,10 @@ long the sound is recorded. It is a JSON file with a version of its own, so that
       "made_by": "retimbre 0.1.0"
     }
 
-A knob that is given a list of numbers moves while the sound plays: the numbers are its values at equal distances from
-the first sample to the last, joined by straight lines. A knob that is left out stands at its default. `save_patch` and
-`load_patch` undo each other, and what a loaded patch renders is what the saved one rendered, bit for bit.
+A knob that is given a list of numbers moves while the sound plays: the numbers are its values at equal distances
+from the first sample to the last, joined by straight lines. A knob that is left out stands at its default.
+`save_patch` and `load_patch` undo each other, and what a loaded patch renders is what the saved one rendered, bit
+for bit.
 """
 
 import dataclasses
@@ -33,7 +35,8 @@ from retimbre.core.errors import ConfigError, PatchError, RetimbreError
 from retimbre.core.files import write_json
 from retimbre.synth.base import REFERENCE_PITCH_HZ, Note, Synth
 from retimbre.synth.catalog import find_synth
-from retimbre.synth.parameters import Knobs, Value
+from retimbre.synth.knobs import Value
+from retimbre.synth.parameters import Knobs
 
 FORMAT = "retimbre patch"
 VERSION = 1
@@ -91,7 +94,7 @@ class Patch:
     sample_rate: int
     seconds: float = 1.0
     gain_db: float = 0.0
-    note: PatchNote = PatchNote()
+    note: PatchNote = dataclasses.field(default_factory=PatchNote)
     made_by: str = f"retimbre {retimbre.__version__}"
 
     @property
@@ -107,13 +110,27 @@ def check_patch(patch: Patch) -> None:
         PatchError: The synthesizer or a knob is unknown, or a value is out of range or not a number.
     """
     _check_range("seconds", patch.seconds, 1.0 / HIGHEST_RATE_HZ, LONGEST_SECONDS)
-    _check_range("sample_rate", patch.sample_rate, LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
     _check_range("gain_db", patch.gain_db, LOWEST_GAIN_DB, HIGHEST_GAIN_DB)
     try:
         patch.note.batch()
-        patch_knobs(patch, find_synth(patch.synth, sample_rate=patch.sample_rate))
+        patch_knobs(patch, synth_at_rate(patch.synth, patch.sample_rate))
     except ConfigError as error:
         raise PatchError(str(error)) from error
+
+
+def synth_at_rate(name: str, sample_rate: int) -> Synth:
+    """The instrument of that name in the catalog, at a sample rate.
+
+    Raises:
+        ConfigError: There is no such instrument, or the rate is out of bounds.
+    """
+    synth = find_synth(name)
+    if not LOWEST_RATE_HZ <= sample_rate <= HIGHEST_RATE_HZ:
+        raise ConfigError(
+            f"sample rate is {sample_rate} Hz, but takes {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz"
+        )
+    # Final synthesizers are frozen dataclasses, which the abstract class cannot say in its type.
+    return dataclasses.replace(synth, sample_rate=sample_rate)  # pyright: ignore[reportArgumentType]
 
 
 def render_patch(patch: Patch) -> Float[Tensor, " samples"]:
@@ -123,7 +140,7 @@ def render_patch(patch: Patch) -> Float[Tensor, " samples"]:
         PatchError: The patch does not fit its synthesizer.
     """
     check_patch(patch)
-    synth = find_synth(patch.synth, sample_rate=patch.sample_rate)
+    synth = synth_at_rate(patch.synth, patch.sample_rate)
     with torch.no_grad():
         audio = synth.render(patch_knobs(patch, synth), patch.note.batch(), num_samples=patch.num_samples)[0]
     if not bool(audio.isfinite().all()):
@@ -146,9 +163,10 @@ def patch_knobs(patch: Patch, synth: Synth) -> dict[str, Tensor]:
 
 
 def patch_from_knobs(synth: Synth, knobs: Knobs, note: Note, *, seconds: float, item: int = 0) -> Patch:
-    """One item of a batch as a patch. Numbers are the shortest that give the same float32, so 0.1 is not 0.10000000149.
+    """One item of a batch as a patch.
 
-    A choice is written as its name, so mixed weights become the heaviest choice.
+    Numbers are the shortest that give the same float32, so that 0.1 is not 0.10000000149. A choice is written as
+    its name, so mixed weights become the heaviest choice.
     """
     plain = {name: knob for name, knob in knobs.items() if not _is_curve(synth, name, knob)}
     held = {name: knob[:, 0] for name, knob in knobs.items() if _is_curve(synth, name, knob)}

@@ -181,17 +181,18 @@ def _opened(path: Path) -> Iterator[safe_open]:
             f"{path}: {'a folder, not a checkpoint' if path.is_dir() else 'no such checkpoint'}"
         )
     try:
-        with path.open("rb") as file:
-            start = file.read(4)
-        if start.startswith(_PICKLE_STARTS):
-            raise CheckpointError(
-                f"{path}: a pickle (as torch.save writes), which is never opened; takes safetensors"
-            )
         with safe_open(path, framework="pt", device="cpu") as opened:
             yield opened
     except (SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: damaged, or no safetensors file: {reason}") from error
+        raise CheckpointError(f"{path}: {_what_is_wrong(path, error)}") from error
+
+
+def _what_is_wrong(path: Path, error: Exception) -> str:
+    # Only of a file that failed to open: the length of a sound header may begin like a pickle.
+    with path.open("rb") as file:
+        if file.read(4).startswith(_PICKLE_STARTS):
+            return "a pickle, as torch.save writes, which is never opened; takes safetensors"
+    return f"damaged, or no safetensors file: {(str(error) or type(error).__name__).splitlines()[0]}"
 
 
 def _parse_header(path: Path, header: Mapping[str, str] | None, kind: str | None) -> Header:

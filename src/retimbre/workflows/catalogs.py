@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from retimbre.core.errors import ConfigError, near_miss
+from retimbre.core.errors import CheckpointError, ConfigError, near_miss
 
 Row = dict[str, Any]
 
@@ -59,8 +59,9 @@ def _models() -> list[Row]:
     return [
         {
             "name": name,
-            "task": "match",
+            "task": model.task,
             "parameters": model.num_parameters(),
+            "representation": model.representation,
             "description": model.description,
         }
         for name, model in MODELS.items()
@@ -71,7 +72,13 @@ def _metrics() -> list[Row]:
     from retimbre.metrics.catalog import METRICS
 
     return [
-        {"name": name, "better": metric.better, "unit": metric.unit, "description": metric.description}
+        {
+            "name": name,
+            "compares": metric.compares,
+            "better": metric.better,
+            "unit": metric.unit,
+            "description": metric.description,
+        }
         for name, metric in METRICS.items()
     ]
 
@@ -79,7 +86,16 @@ def _metrics() -> list[Row]:
 def _corpora() -> list[Row]:
     from retimbre.data.catalog import CORPORA
 
-    return [{"name": name, "description": corpus.description} for name, corpus in CORPORA.items()]
+    return [
+        {
+            "name": name,
+            "command": corpus.command,
+            "licence": corpus.licence,
+            "labels": corpus.labels,
+            "description": corpus.description,
+        }
+        for name, corpus in CORPORA.items()
+    ]
 
 
 def _checkpoints() -> list[Row]:
@@ -93,11 +109,16 @@ def _checkpoints() -> list[Row]:
 
 def _checkpoint(folder: Any, card: Any) -> Row:
     name = card.name.removesuffix(".json")
+    weights = folder / f"{name}.safetensors"
+    if not weights.is_file():
+        raise CheckpointError(f"{card.name} is a card without weights: {weights.name} is missing")
     content = json.loads(card.read_text(encoding="utf-8"))
+    if missing := {"task", "description"} - content.keys():
+        raise CheckpointError(f"the card {card.name} does not say {' and '.join(sorted(missing))}")
     return {
         "name": name,
         "task": content["task"],
-        "path": str(folder / f"{name}.safetensors"),
+        "path": str(weights),
         "description": content["description"],
     }
 

@@ -1,7 +1,7 @@
 """The networks by name. To add one: write it, add a line here, and every test of the catalog runs on it.
 
-Names are looked up whatever their case, and the names that earlier programs used lead to the same networks. `CE2E_2D`,
-the 2-D half of the end-to-end network on a spectrogram, has the layers of Conv6 and so is Conv6.
+Names are looked up whatever their case, and the names that earlier programs used lead to the same networks.
+`CE2E_2D`, the 2-D half of the end-to-end network on a spectrogram, has the layers of Conv6 and so is Conv6.
 """
 
 import dataclasses

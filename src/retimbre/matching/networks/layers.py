@@ -24,25 +24,23 @@ def note_features(note: Note) -> Float[Tensor, "batch features"]:
 class SameConv2d(nn.Conv2d):
     """A convolution padded by the 'same' rule: ceil(size / stride) outputs per axis."""
 
-    def forward(self, features: Float[Tensor, "batch channels height width"]) -> Tensor:
+    def forward(self, input: Float[Tensor, "batch channels height width"]) -> Tensor:  # noqa: A002 (torch's name)
         """Pads and convolves; the odd row and column of padding go below and to the right."""
         (kernel_height, kernel_width), (stride_height, stride_width) = self.kernel_size, self.stride
-        top, bottom = same_padding(features.shape[2], kernel_height, stride_height)
-        left, right = same_padding(features.shape[3], kernel_width, stride_width)
-        return super().forward(functional.pad(features, (left, right, top, bottom)))
+        top, bottom = same_padding(input.shape[2], kernel_height, stride_height)
+        left, right = same_padding(input.shape[3], kernel_width, stride_width)
+        return super().forward(functional.pad(input, (left, right, top, bottom)))
 
 
 class SameConv1d(nn.Conv1d):
     """A convolution padded by the 'same' rule: ceil(samples / stride) outputs."""
 
-    def forward(self, features: Float[Tensor, "batch channels samples"]) -> Tensor:
+    def forward(self, input: Float[Tensor, "batch channels samples"]) -> Tensor:  # noqa: A002 (torch's name)
         """Pads and convolves; the odd sample of padding goes to the end."""
-        padding = same_padding(features.shape[2], self.kernel_size[0], self.stride[0])
-        return super().forward(functional.pad(features, padding))
+        padding = same_padding(input.shape[2], self.kernel_size[0], self.stride[0])
+        return super().forward(functional.pad(input, padding))
 
 
 def decibels_to_unit_scale(features: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Decibels from -80 to 0 as numbers from -1 to 1, which is where the initial weights work best."""
     return features / 40.0 + 1.0
-
-

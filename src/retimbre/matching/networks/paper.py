@@ -1,14 +1,14 @@
 """InverSynth's networks: plain stacks of strided convolutions over a decibel spectrogram.
 
-On top of the convolutions is a dense layer of 512, then one output per class of each knob. Strides do the work of pooling,
-and every convolution is followed by a ReLU. Frames come first: the map is `[batch, 1, 64 frames, 257 bins]`, and a kernel
-of 3x4 spans 3 frames and 4 bins. The end-to-end network learns such a map itself, by four strided convolutions over the
-samples; its 2-D half has the layers of Conv6.
+On top of the convolutions is a dense layer of 512, then one output per class of each knob. Strides do the work
+of pooling, and every convolution is followed by a ReLU. Frames come first: the map is `[batch, 1, 64 frames,
+257 bins]`, and a kernel of 3x4 spans 3 frames and 4 bins. The end-to-end network learns such a map itself, by
+four strided convolutions over the samples; its 2-D half has the layers of Conv6.
 
-All convolutions pad by TensorFlow's 'same' rule. That is what makes every count of trainable parameters the one that the
-paper states (1.2 million for Conv1 to Conv6, 2.3 for Conv6XL, 1.9 for E2E, at 368 outputs); without padding the deeper
-ones cannot even be built. The paper does not say whether the dense layer has an activation: here it has a ReLU, since two
-linear layers in a row are no more than one.
+All convolutions pad by TensorFlow's 'same' rule. That is what makes every count of trainable parameters the one
+that the paper states (1.2 million for Conv1 to Conv6, 2.3 for Conv6XL, 1.9 for E2E, at 368 outputs); without
+padding the deeper ones cannot even be built. The paper does not say whether the dense layer has an activation:
+here it has a ReLU, since two linear layers in a row are no more than one.
 
 Networks take their size from one encoded clip.
 
@@ -65,7 +65,9 @@ WAVE_LAYERS = ((96, 64, 4), (96, 32, 4), (128, 16, 4), (257, 8, 4))
 class SpectrogramNetwork(nn.Module):
     """Strided 2-D convolutions over decibels from -80 to 0, then a dense layer of 512 and the outputs."""
 
-    def __init__(self, example: Float[Tensor, "1 1 frames bins"], num_outputs: int, layers: tuple[Layer, ...]) -> None:
+    def __init__(
+        self, example: Float[Tensor, "1 1 frames bins"], num_outputs: int, layers: tuple[Layer, ...]
+    ) -> None:
         super().__init__()
         self.trunk = conv_stack(layers)
         with torch.no_grad():
@@ -81,7 +83,8 @@ class SpectrogramNetwork(nn.Module):
 class WaveNetwork(nn.Module):
     """E2E: 1-D convolutions learn a map of 257 bins from the samples, and Conv6's layers go on from there.
 
-    The clip is first scaled to a largest sample of 1, so that the network is as blind to level as the spectrograms are.
+    The clip is first scaled to a largest sample of 1, so that the network is as blind to level as the
+    spectrograms are.
     """
 
     def __init__(self, example: Float[Tensor, "1 1 samples"], num_outputs: int) -> None:
@@ -130,5 +133,8 @@ def interleave_relu(convolutions: list[SameConv1d] | list[SameConv2d]) -> list[n
 def dense_tail(last_map: Tensor, num_outputs: int) -> nn.Sequential:
     """Flatten, dense 512, ReLU, outputs."""
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(last_map[0].numel(), HIDDEN_UNITS), nn.ReLU(), nn.Linear(HIDDEN_UNITS, num_outputs)
+        nn.Flatten(),
+        nn.Linear(last_map[0].numel(), HIDDEN_UNITS),
+        nn.ReLU(),
+        nn.Linear(HIDDEN_UNITS, num_outputs),
     )

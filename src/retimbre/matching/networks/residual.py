@@ -1,9 +1,10 @@
 """A residual network over mel bands, for musical voices: told which key was pressed, and for how long.
 
-It differs from InverSynth's networks in what ten years have taught: residual blocks, which train faster and deeper; GELU
-in place of ReLU; normalisation, within each clip only, so that what is said about a clip does not depend on the others of
-its batch; and conditioning on the note, since the same patch looks different from key to key. It is shaped for the CPU:
-few channels where the map is large, and nothing but dense convolutions, which run near the processor's peak in bfloat16.
+It differs from InverSynth's networks in what ten years have taught: residual blocks, which train faster and
+deeper; GELU in place of ReLU; normalisation, within each clip only, so that what is said about a clip does not
+depend on the others of its batch; and conditioning on the note, since the same patch looks different from key
+to key. It is shaped for the CPU: few channels where the map is large, and nothing but dense convolutions, which
+run near the processor's peak in bfloat16.
 
 References:
     He et al., "Identity mappings in deep residual networks", 2016, https://arxiv.org/abs/1603.05027
@@ -20,6 +21,7 @@ from torch.nn import functional
 from retimbre.matching.networks.layers import HIDDEN_UNITS, NOTE_FEATURES, SameConv2d, decibels_to_unit_scale
 
 NOTE_UNITS = 64  # length of the vector that the note becomes
+MAP_SIZE = 32  # bands and frames of the first map: where a 3x3 convolution of 32 channels costs as much as a later one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +42,9 @@ class ResMelConfig:
 class ResMel(nn.Module):
     """A residual network over mel bands in decibels, told the note; its parts depend on one clip at a time.
 
-    A stem of 8x4 kernels strides over 4 bands and 2 frames. The map keeps its place in pitch and time up to the dense
-    layer, since a cutoff is a place among the bands and an attack a place among the frames.
+    A stem strides over the bands and frames so that the first map is 32 by 32 at most, whatever the length of
+    the clip, with kernels of twice the stride. The map keeps its place in pitch and time up to the dense layer,
+    since a cutoff is a place among the bands and an attack a place among the frames.
     """
 
     def __init__(
@@ -49,7 +52,8 @@ class ResMel(nn.Module):
     ) -> None:
         super().__init__()
         self.note = nn.Sequential(nn.Linear(NOTE_FEATURES, NOTE_UNITS), nn.GELU())
-        self.stem = SameConv2d(1, config.widths[0], (8, 4), (4, 2))
+        high, wide = (-(-size // MAP_SIZE) for size in example.shape[2:])
+        self.stem = SameConv2d(1, config.widths[0], (2 * high, 2 * wide), (high, wide))
         stages: list[nn.Module] = []
         before = config.widths[0]
         for index, (width, count) in enumerate(zip(config.widths, config.blocks, strict=True)):
@@ -61,7 +65,9 @@ class ResMel(nn.Module):
         self.summary = nn.Sequential(nn.GroupNorm(1, before), nn.Conv2d(before, config.summary, 1), nn.GELU())
         with torch.no_grad():
             size = self.describe(example, torch.zeros(1, NOTE_FEATURES)).shape[1]
-        self.tail = nn.Sequential(nn.Linear(size, HIDDEN_UNITS), nn.GELU(), nn.Linear(HIDDEN_UNITS, num_outputs))
+        self.tail = nn.Sequential(
+            nn.Linear(size, HIDDEN_UNITS), nn.GELU(), nn.Linear(HIDDEN_UNITS, num_outputs)
+        )
 
     def describe(
         self, features: Float[Tensor, "batch 1 bands frames"], note: Float[Tensor, "batch features"]
@@ -92,7 +98,9 @@ class ResidualBlock(nn.Module):
         # A block starts as the straight path alone, which lets a deep stack learn from the first step.
         nn.init.zeros_(self.second.weight)
 
-    def forward(self, hidden: Float[Tensor, "batch width height frames"], key: Float[Tensor, "batch units"]) -> Tensor:
+    def forward(
+        self, hidden: Float[Tensor, "batch width height frames"], key: Float[Tensor, "batch units"]
+    ) -> Tensor:
         """The map, corrected."""
         scale, shift = self.from_note(key)[:, :, None, None].chunk(2, dim=1)
         conditioned = self.norm(hidden) * (1.0 + scale) + shift
@@ -106,6 +114,8 @@ class Shrink(nn.Module):
         super().__init__()
         self.convolution = SameConv2d(before, width, 3, 2)
 
-    def forward(self, hidden: Float[Tensor, "batch width height frames"], key: Float[Tensor, "batch units"]) -> Tensor:
+    def forward(
+        self, hidden: Float[Tensor, "batch width height frames"], key: Float[Tensor, "batch units"]
+    ) -> Tensor:
         """The smaller map; the note is not used."""
         return self.convolution(hidden)

@@ -11,7 +11,6 @@ labels are left to the page, where they stay sharp at any size. Only the trainin
 is a matplotlib figure. It uses a canvas of its own instead of pyplot, so no window system and no global state is met.
 """
 
-import csv
 import functools
 import io
 import math
@@ -30,7 +29,8 @@ from PIL import Image
 from torch import Tensor
 
 from retimbre.dsp.level import peak
-from retimbre.dsp.stft import LogMagnitude, StftSettings, magnitude
+from retimbre.dsp.stft import LogMagnitude, StftSettings, power
+from retimbre.train.journal import Row
 
 # Pixels. A phone shows about this many; a large screen interpolates between them.
 _NUM_COLUMNS = 480
@@ -109,9 +109,9 @@ def spectrogram_db(
     hop_length = max(1, n_fft // _MOST_OVERLAP, math.ceil(num_samples / _NUM_COLUMNS))
     padded = torch.nn.functional.pad(samples[:num_samples], (0, max(0, num_samples - len(samples))))
     # A Hann window sums to n_fft / 2, and a sine puts half of its amplitude at the positive frequency.
-    levels = magnitude(padded[None], StftSettings(n_fft, hop_length))[0] * (4 / n_fft)
+    levels = power(padded[None], StftSettings(n_fft, hop_length))[0] * (4 / n_fft) ** 2
     bands = _log_bands(sample_rate, n_fft, axes.low_hz, axes.high_hz).to(levels)
-    return LogMagnitude(floor_db=-120.0).of_power(bands @ levels.square())
+    return LogMagnitude(floor_db=-120.0).of_power(bands @ levels)
 
 
 def spectrogram_png(samples: Float[Tensor, " samples"], sample_rate: int, axes: SpectrogramAxes) -> bytes:
@@ -137,32 +137,26 @@ def envelope(
     return peak(padded.reshape(num_points, part))
 
 
-def history_png(rows: Iterable[Mapping[str, str | float]]) -> bytes:
+def history_png(rows: Iterable[Row]) -> bytes:
     """The curves of a training as the bytes of a PNG file: one panel per quantity, one curve per split.
 
-    Args:
-        rows: rows of a journal, each with `step`, optionally `split` ("train" if absent) and quantities; what is not
-            a finite number (an empty field, a NaN) leaves a gap. `seconds` is not drawn.
+    The panels stand in the order in which the quantities first appear; a value that is not finite leaves a gap.
     """
-    curves = _curves(rows)
-    num_panels = max(1, len(curves))
-    num_columns = min(3, num_panels)
-    num_rows = math.ceil(num_panels / num_columns)
+    curves: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for row in rows:
+        curves.setdefault(row.name, {}).setdefault(row.split, []).append((row.step, row.value))
+    num_columns = min(3, max(1, len(curves)))
+    num_rows = max(1, math.ceil(len(curves) / num_columns))
     figure = Figure(figsize=(4.2 * num_columns, 2.9 * num_rows), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     panels = figure.subplots(num_rows, num_columns, squeeze=False).flatten()
-    for panel, (quantity, splits) in zip(panels, curves.items(), strict=False):
-        _draw_panel(panel, quantity, splits)
     for panel in panels[len(curves) :]:
         panel.set_axis_off()
+    for panel, (quantity, splits) in zip(panels, curves.items(), strict=False):
+        _draw_panel(panel, quantity, splits)
     memory = io.BytesIO()
     figure.savefig(memory, format="png", dpi=110)
     return memory.getvalue()
-
-
-def history_png_of_csv(text: str) -> bytes:
-    """`history_png` of the text of a journal file."""
-    return history_png(csv.DictReader(io.StringIO(text)))
 
 
 @functools.lru_cache(maxsize=16)
@@ -203,36 +197,12 @@ def _round_step(smallest: float) -> float:
     return next(step * decade for step in (1, 2, 5, 10) if step * decade >= smallest * (1 - 1e-9))
 
 
-_Curve = list[tuple[float, float]]
-
-
-def _curves(rows: Iterable[Mapping[str, str | float]]) -> dict[str, dict[str, _Curve]]:
-    """Points (step, value) by quantity and split."""
-    curves: dict[str, dict[str, _Curve]] = {}
-    for row in rows:
-        split = str(row.get("split") or "train")
-        for quantity, text in row.items():
-            value = _finite(text)
-            if quantity not in ("step", "split", "seconds") and value is not None:
-                points = curves.setdefault(quantity, {}).setdefault(split, [])
-                points.append((float(row["step"]), value))
-    return curves
-
-
-def _finite(text: str | float) -> float | None:
-    try:
-        value = float(text)
-    except (TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _draw_panel(panel: Axes, quantity: str, splits: Mapping[str, _Curve]) -> None:
+def _draw_panel(panel: Axes, quantity: str, splits: Mapping[str, Sequence[tuple[int, float]]]) -> None:
     colours = {"train": "#8a939b", "validation": "#0b6e75"}
     for split, points in splits.items():
         steps, values = zip(*points, strict=True)
-        dots = "o" if len(points) == 1 else None
-        panel.plot(steps, values, color=colours.get(split), label=split, linewidth=1.4, marker=dots)
+        marker = "o" if len(points) == 1 else ""
+        panel.plot(steps, values, color=colours.get(split), label=split, linewidth=1.4, marker=marker)
     panel.set_title(quantity, fontsize=10, loc="left")
     panel.set_xlabel("step", fontsize=8)
     panel.tick_params(labelsize=8)

@@ -23,7 +23,6 @@ from typing import Literal, final
 
 import jinja2
 from jaxtyping import Float
-from markupsafe import Markup
 from torch import Tensor
 
 from retimbre.core.files import write_text
@@ -228,15 +227,14 @@ def _curve(level: Float[Tensor, " points"]) -> str:
     return f"M0 {_CURVE_HEIGHT}{points}L{len(heights) - 1} {_CURVE_HEIGHT}Z"
 
 
-def _best(page: ReportPage) -> dict[str, int]:
-    """The index of the best candidate by the key of each metric that any candidate has a score for."""
+def _best(page: ReportPage) -> dict[str, list[int]]:
+    """The indices of the candidates with the best score, by the key of each metric; several if they tie."""
     best = {}
     for metric in page.metrics:
-        sign = 1 if metric.better == "lower" else -1
-        scores = [sign * candidate.scores.get(metric.key, math.nan) for candidate in page.candidates]
-        finite = [index for index, score in enumerate(scores) if math.isfinite(score)]
-        if finite:
-            best[metric.key] = min(finite, key=lambda index: scores[index])
+        scores = [candidate.scores.get(metric.key, math.nan) for candidate in page.candidates]
+        finite = [score for score in scores if math.isfinite(score)]
+        extreme = (min if metric.better == "lower" else max)(finite, default=math.nan)
+        best[metric.key] = [index for index, score in enumerate(scores) if score == extreme]
     return best
 
 
@@ -265,14 +263,14 @@ def _environment() -> jinja2.Environment:
     script = _source(environment, "player.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     environment.globals.update(
-        style=Markup(_source(environment, "report.css")),
-        script=Markup(script),
+        style=_source(environment, "report.css"),
+        script=script,
         policy=(
             "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
             f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
         ),
     )
-    environment.filters.update(score=_score, link=_link)
+    environment.filters.update(score=_score, decibels=_decibels, link=_link)
     return environment
 
 
@@ -289,6 +287,11 @@ def _score(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}"
+
+
+def _decibels(level_db: float) -> str:
+    """A whole number of decibels, with a true minus sign."""
+    return f"{level_db:.0f} dB".replace("-", "−")
 
 
 def _link(path: str) -> str:

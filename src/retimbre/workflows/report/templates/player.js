@@ -40,7 +40,8 @@
   };
 
   const isPlaying = () => voices.length > 0;
-  const now = () => (isPlaying() ? Math.min(seconds, context.currentTime - startedAt) : position);
+  const elapsed = () => Math.max(0, context.currentTime - startedAt);
+  const now = () => (isPlaying() ? Math.min(seconds, elapsed()) : position);
 
   function draw() {
     const at = now();
@@ -63,7 +64,12 @@
     draw();
   }
 
+  function expectEnd() {
+    ending = setTimeout(finish, 1000 * (seconds - now()) + 30);
+  }
+
   function finish() {
+    if (elapsed() < seconds - 0.01) return expectEnd(); // The sound card's clock stood still for a while.
     halt();
     position = 0;
     if (loop.checked) start(); else draw();
@@ -82,7 +88,7 @@
       return { source, gain };
     });
     startedAt = begin - position;
-    ending = setTimeout(finish, 1000 * (seconds - position) + 30);
+    expectEnd();
     player.classList.add("playing");
     playButton.setAttribute("aria-label", "Pause");
     requestAnimationFrame(draw);

@@ -1,0 +1,325 @@
+"""An inverter: the thing that hears a clip and says which knobs of one synthesizer made it.
+
+    audio [batch, samples] -> front end -> network (told the note) -> head -> how likely each class of each knob is
+
+From what it says, candidates are drawn (`propose`): first the likeliest patch, then patches sampled in
+proportion to their likelihood, for a search to render, rank and refine.
+
+An inverter is saved as one safetensors file that holds everything: weights, the synthesizer's name, every
+searched knob with its levels and every fixed one with its value, sample rate and length, representation,
+network and head. So it needs no data set and no run file, and says so plainly when the program's synthesizer is
+no longer the one it was trained on.
+"""
+
+import dataclasses
+import importlib.resources
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from retimbre.core.config import build, dump
+from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
+from retimbre.matching.heads import HeadName, make_head
+from retimbre.matching.networks.catalog import MODELS, canonical_name
+from retimbre.matching.networks.layers import note_features
+from retimbre.representation.catalog import representation
+from retimbre.synth.base import Note, Synth
+from retimbre.synth.catalog import find_synth
+from retimbre.synth.knobs import Choice, Continuous, Stepped, Value
+from retimbre.synth.parameters import ParameterSpace
+from retimbre.train import checkpoint
+
+KIND = "inverter"
+MODEL_FILE = "model.safetensors"  # of a run folder
+
+
+@dataclasses.dataclass(frozen=True)
+class InverterConfig:
+    """What an inverter is, apart from its weights.
+
+    Attributes:
+        kind: What it is trained for; there is one kind so far.
+        synth: A name in the catalog of synthesizers.
+        model: A network's name or alias.
+        head: How the outputs are read.
+        neighbour_classes: Width of the soft targets of a softmax head, in classes; 0 for none.
+        representation: What it listens through; empty for the network's own.
+        sample_rate: Of the audio in Hz; 0 for the synthesizer's own.
+        seconds: Length of a clip; 0 for the synthesizer's default.
+        fixed: Knobs that are held, by name.
+        levels: Class values of continuous knobs, by name; a number of levels stands for that many, evenly spaced.
+    """
+
+    synth: str
+    model: str
+    kind: Literal["inversion"] = "inversion"
+    head: HeadName = "softmax"
+    neighbour_classes: float = 0.0
+    representation: str = ""
+    sample_rate: int = 0
+    seconds: float = 0.0
+    fixed: dict[str, float | str] = dataclasses.field(default_factory=dict)
+    levels: dict[str, int | tuple[float, ...]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuses a rate and a length that no clip has."""
+        if self.sample_rate < 0 or not 0.0 <= self.seconds <= 60.0:
+            raise ConfigError(
+                f"sample_rate is {self.sample_rate} and seconds {self.seconds:g}, but they take 0 (the synthesizer's) "
+                "or more, and up to 60 s"
+            )
+
+    def resolved(self) -> "InverterConfig":
+        """The same with nothing left to defaults that may change: what is written into a checkpoint."""
+        synth = find_synth(self.synth)
+        model = canonical_name(self.model)
+        space = narrowed(synth, self)
+        return dataclasses.replace(
+            self,
+            model=model,
+            representation=self.representation or MODELS[model].representation,
+            sample_rate=self.sample_rate or synth.sample_rate,
+            seconds=self.seconds or synth.default_seconds,
+            fixed=dict(space.fixed),
+            levels={each.name: _levels(each) for each in space.searched if isinstance(each, Continuous)},
+        )
+
+
+def _levels(parameter: Continuous) -> tuple[float, ...]:
+    """The levels of a knob, with the ends of its travel free of rounding: a second reading changes nothing."""
+    return tuple(parameter.check(level) for level in parameter.class_values())
+
+
+def narrowed(synth: Synth, config: InverterConfig) -> ParameterSpace:
+    """The knobs that an inverter searches, with its levels and its fixed values."""
+    return synth.space.with_levels(config.levels).with_fixed(config.fixed)
+
+
+class Inverter(nn.Module):
+    """A network with all that is needed to use it.
+
+    Attributes:
+        config: What it is, resolved.
+        synth: The synthesizer, at the inverter's sample rate.
+        space: The knobs it searches.
+        num_samples: The length of the clips it hears.
+    """
+
+    def __init__(self, config: InverterConfig) -> None:
+        super().__init__()
+        self.config = config.resolved()
+        catalogued = find_synth(config.synth)
+        self.space = narrowed(catalogued, self.config)
+        self.synth: Synth = dataclasses.replace(catalogued, sample_rate=self.config.sample_rate)  # pyright: ignore
+        self.num_samples = round(self.config.seconds * self.config.sample_rate)
+        self.head = make_head(config.head, self.space, config.neighbour_classes)
+        self.front_end = representation(self.config.representation, self.config.sample_rate).front_end()
+        with torch.no_grad():
+            example = self.front_end(torch.zeros(1, self.num_samples))
+        self.network = MODELS[self.config.model].build(example, self.head.num_outputs)
+
+    def outputs(self, audio: Float[Tensor, "batch samples"], note: Note) -> Float[Tensor, "batch outputs"]:
+        """The network's outputs, always float32; the note is the key press that `audio` is thought to be."""
+        # Decibels need more digits than bfloat16 has, so the front end stays out of autocast.
+        with torch.autocast(audio.device.type, enabled=False):
+            features = self.front_end(audio)
+        return self.network(features, note_features(note)).float()
+
+    def log_probabilities(
+        self, audio: Float[Tensor, "batch samples"], note: Note
+    ) -> Float[Tensor, "batch searched most"]:
+        """Logarithms of `probabilities`; minus infinity where a knob has no such class."""
+        return self.head.log_probabilities(self.outputs(audio, note))
+
+    def probabilities(
+        self, audio: Float[Tensor, "batch samples"], note: Note
+    ) -> Float[Tensor, "batch searched most"]:
+        """How likely each class of each searched knob is; zero where a knob has fewer classes."""
+        return self.log_probabilities(audio, note).exp()
+
+    @torch.no_grad()
+    def propose(
+        self,
+        audio: Float[Tensor, "1 samples"],
+        note: Note,
+        count: int,
+        *,
+        generator: torch.Generator,
+        temperature: float = 1.0,
+    ) -> Float[Tensor, "count width"]:
+        """Patches worth rendering for one clip, as points of the unit cube on the CPU.
+
+        The first is the likeliest class of every knob. The others are drawn in proportion to likelihood; continuous
+        knobs land anywhere within their class's share of the travel. Class vectors that were drawn already are passed
+        over as long as there are others.
+
+        Args:
+            audio: One clip, of `num_samples` samples.
+            note: The key press it is thought to be.
+            count: How many, 1 or more.
+            generator: Where chance comes from.
+            temperature: Above 0; below 1 draws nearer to the likeliest, above 1 more widely.
+        """
+        log_probabilities = self.log_probabilities(audio, note)[0].float().cpu()
+        drawn = draw_class_vectors(log_probabilities / temperature, count, generator)
+        return torch.cat(
+            [class_centres(self.space, drawn[:1]), within_classes(self.space, drawn[1:], generator)]
+        )
+
+
+def draw_class_vectors(
+    log_scores: Float[Tensor, "searched most"], count: int, generator: torch.Generator
+) -> Tensor:
+    """Vectors of classes, `[count, searched]`: the likeliest, then distinct draws, then repeated ones if need be."""
+    best = log_scores.argmax(1)[None]
+    # Four times as many as wanted: enough that distinct ones are found unless the network is all but certain.
+    draws = torch.multinomial(
+        log_scores.softmax(1), max(4 * count, 16), replacement=True, generator=generator
+    ).T
+    seen = {tuple(best[0].tolist())}
+    fresh, repeated = [], []
+    for index, vector in enumerate(map(tuple, draws.tolist())):
+        (repeated if vector in seen else fresh).append(index)
+        seen.add(vector)
+    return torch.cat([best, draws[(fresh + repeated)[: count - 1]]])
+
+
+def class_centres(space: ParameterSpace, classes: Tensor) -> Float[Tensor, "count width"]:
+    """Class vectors as points of the unit cube: every knob at its class's own value."""
+    return space.to_unit(space.from_classes(classes))
+
+
+def within_classes(
+    space: ParameterSpace, classes: Tensor, generator: torch.Generator
+) -> Float[Tensor, "count width"]:
+    """Class vectors as points of the cube, continuous knobs anywhere nearer to their class's value than to others."""
+    unit = class_centres(space, classes)
+    column = 0
+    for parameter, chosen in zip(space.searched, classes.unbind(1), strict=True):
+        if isinstance(parameter, Continuous):
+            edges = _class_edges(parameter)
+            low, high = edges[chosen], edges[chosen + 1]
+            unit[:, column] = low + (high - low) * torch.rand(len(chosen), generator=generator)
+        column += parameter.width
+    return unit
+
+
+def _class_edges(parameter: Continuous) -> Float[Tensor, " edges"]:
+    """Where the share of each class begins and ends, halfway between the levels; the ends are those of the travel."""
+    levels = parameter.to_unit(torch.tensor(parameter.class_values()))
+    return torch.cat([torch.zeros(1), 0.5 * (levels[1:] + levels[:-1]), torch.ones(1)])
+
+
+# one file
+
+
+def save_inverter(path: Path, inverter: Inverter, *, facts: Mapping[str, Any], half: bool = True) -> None:
+    """Writes an inverter as one file.
+
+    Args:
+        path: Where to.
+        inverter: What to save.
+        facts: What else should be known of it: seed, clips seen, quality; anything JSON can hold.
+        half: Whether weights are stored in 16 bits, which halves the file and changes outputs by about 0.1 %.
+    """
+    state = {
+        name: weights.half() if half and weights.is_floating_point() else weights
+        for name, weights in inverter.state_dict().items()
+    }
+    metadata = {
+        "task": "inversion",
+        "config": dump(inverter.config),
+        "knobs": [describe_knob(parameter) for parameter in inverter.space.parameters],
+        "facts": dict(facts),
+    }
+    checkpoint.save(path, state, kind=KIND, metadata=metadata)
+
+
+def load_inverter(name_or_path: str | Path) -> Inverter:
+    """An inverter from a run folder, a checkpoint file or a shipped checkpoint's name; in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: There is none, it is damaged or foreign, or the program's synthesizer is not the one it knows.
+    """
+    return read_inverter(name_or_path)[0]
+
+
+def read_inverter(name_or_path: str | Path) -> tuple[Inverter, dict[str, Any]]:
+    """As `load_inverter`, with the facts that were saved with it."""
+    path = find_checkpoint(name_or_path)
+    state, metadata = checkpoint.load(path, kind=KIND)
+    try:
+        config = build(InverterConfig, metadata["config"], "config")
+        check_knobs(config, metadata["knobs"])
+        inverter = Inverter(config)
+        inverter.load_state_dict({name: weights.float() for name, weights in state.items()})
+    except (RetimbreError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path}: cannot be used: {reason}") from error
+    return inverter.eval(), dict(metadata.get("facts", {}))
+
+
+def find_checkpoint(name_or_path: str | Path) -> Path:
+    """The file of a run folder's model, of a path, or of a shipped checkpoint's name.
+
+    Raises:
+        CheckpointError: There is no such file; the message lists the shipped names.
+    """
+    path = Path(name_or_path)
+    shipped = shipped_checkpoints()
+    if path.is_dir() and (path / MODEL_FILE).is_file():
+        return path / MODEL_FILE
+    if path.is_dir():
+        raise CheckpointError(f"{path}: has no {MODEL_FILE}; is it a run folder whose training has begun?")
+    if path.is_file():
+        return path
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    raise CheckpointError(
+        f"there is no model {str(name_or_path)!r}: no such file; {near_miss(str(name_or_path), shipped)}"
+    )
+
+
+def shipped_checkpoints() -> dict[str, Path]:
+    """The checkpoints that come with the package, by name."""
+    folder = Path(str(importlib.resources.files("retimbre"))) / "checkpoints"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def describe_knob(parameter: Continuous | Stepped | Choice) -> dict[str, Any]:
+    """What must be the same for a checkpoint to fit: a knob's name and travel. Levels are the inverter's own."""
+    if isinstance(parameter, Continuous):
+        return {
+            "name": parameter.name,
+            "low": parameter.low,
+            "high": parameter.high,
+            "scale": parameter.scale,
+        }
+    values: list[Value] = list(parameter.class_values())
+    return {"name": parameter.name, "values": values}
+
+
+def check_knobs(config: InverterConfig, knobs: list[dict[str, Any]]) -> None:
+    """Makes sure that the program's synthesizer has the knobs that a checkpoint was trained on.
+
+    Raises:
+        ConfigError: It is unknown, or its knobs differ.
+    """
+    present = {
+        parameter.name: describe_knob(parameter) for parameter in find_synth(config.synth).space.parameters
+    }
+    saved = {knob["name"]: knob for knob in knobs}
+    if list(present) != list(saved):
+        differing = sorted(present.keys() ^ saved.keys()) or ["their order"]
+        raise ConfigError(
+            f"it was trained on another version of {config.synth!r}, which differs in {', '.join(differing)}"
+        )
+    for name, knob in present.items():
+        if knob != saved[name]:
+            raise ConfigError(
+                f"it was trained on another version of {config.synth!r}: {name} was {saved[name]}, is {knob}"
+            )

@@ -1,0 +1,206 @@
+"""What inverters are trained on: sounds with the knobs that made them.
+
+A synthesizer can make as many pairs as are wanted, so training need not see any twice. `PairSource` renders
+each batch on the device that trains. Its pairs have addresses: pair `i` of a split is a function of (seed,
+split, i) and nothing else, so batches can be made in any order, a resumed run sees what an unbroken one sees,
+and no data set has to be kept.
+
+Held-out pairs must be about patches that training never sees, or the figures measure memory. Every vector of
+classes belongs to one split, by its hash (`data.splits`): a tenth of all vectors to validation, a tenth to
+test. A split draws until it has vectors of its own. So the splits have no class vector in common, whatever
+their seeds and however many pairs are drawn, and a data set on disk is parted by the same hash.
+
+`FileSource` gives the same batches from a data set on disk.
+"""
+
+import abc
+import dataclasses
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from retimbre.core import random
+from retimbre.core.errors import ConfigError, DatasetError
+from retimbre.data.dataset import RenderedSet
+from retimbre.data.manifest import Fractions
+from retimbre.data.splits import SPLITS, Split, split_by_classes
+from retimbre.synth.base import Note, Synth
+from retimbre.synth.compiled import CompiledRenderer
+from retimbre.synth.parameters import ParameterSpace
+
+HELD_OUT = Fractions(validation=0.1, test=0.1)
+
+# A split of a tenth misses this many times in a row for one pair in 10^46, unless it has no class vector at all.
+MOST_DRAWS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class NoteRange:
+    """The key presses that sounds are made with: pitch even in octaves, gate even in seconds, velocity full.
+
+    Full velocity is no loss: what listens is blind to level.
+    """
+
+    pitch_low_hz: float = 440.0
+    pitch_high_hz: float = 440.0
+    gate_low_s: float = 0.75
+    gate_high_s: float = 0.75
+
+    def __post_init__(self) -> None:
+        """Refuses ranges that are empty or that no key has."""
+        if not 1.0 <= self.pitch_low_hz <= self.pitch_high_hz <= 20_000.0:
+            pitches = f"{self.pitch_low_hz:g} to {self.pitch_high_hz:g} Hz"
+            raise ConfigError(f"pitch from {pitches}: takes an ascending range in 1 to 20000 Hz")
+        if not 0.0 <= self.gate_low_s <= self.gate_high_s:
+            raise ConfigError(
+                f"gate from {self.gate_low_s:g} to {self.gate_high_s:g} s: takes an ascending range from 0 s up"
+            )
+
+    def draw(self, uniform: Float[Tensor, "batch 2"], noise_seed: Int[Tensor, " batch"]) -> Note:
+        """Notes from uniform numbers in [0, 1)."""
+        ratio = self.pitch_high_hz / self.pitch_low_hz
+        span_s = self.gate_high_s - self.gate_low_s
+        return Note(
+            pitch_hz=(self.pitch_low_hz * ratio ** uniform[:, 0]).float(),
+            velocity=torch.ones(len(uniform), device=uniform.device),
+            gate_s=(self.gate_low_s + span_s * uniform[:, 1]).float(),
+            noise_seed=noise_seed,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class PairBatch:
+    """Sounds and what made them.
+
+    Attributes:
+        classes: The class of each searched knob: the nearest one, where knobs were drawn between classes.
+        unit: The exact patch, as points of the unit cube.
+    """
+
+    audio: Float[Tensor, "batch samples"]
+    classes: Int[Tensor, "batch searched"]
+    unit: Float[Tensor, "batch width"]
+    note: Note
+
+
+class Source(abc.ABC):
+    """Where pairs come from."""
+
+    @abc.abstractmethod
+    def pairs(self, rows: Int[Tensor, " batch"], split: Split) -> PairBatch:
+        """The pairs of these numbers, on the device of `rows`."""
+
+    def batch(self, step: int, batch_size: int, split: Split, device: torch.device) -> PairBatch:
+        """The batch of a step, 1 for the first: the next `batch_size` pairs after those of the step before."""
+        first = (step - 1) * batch_size
+        return self.pairs(torch.arange(first, first + batch_size, device=device), split)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSource(Source):
+    """Endless pairs, rendered when asked for.
+
+    Attributes:
+        synth: What renders them, at the rate wanted.
+        space: Which knobs vary, and the levels of their classes.
+        num_samples: Length of a clip.
+        notes: The key presses.
+        draw: `classes` draws knobs at their levels, as in the paper; `continuous` anywhere in their travel.
+        seed: Which pairs.
+        compiled: Whether rendering is compiled: several times faster after the seconds that compiling takes, and
+            equal up to rounding.
+    """
+
+    synth: Synth
+    space: ParameterSpace
+    num_samples: int
+    notes: NoteRange
+    draw: Literal["classes", "continuous"] = "classes"
+    seed: int = 0
+    compiled: bool = False
+
+    def pairs(self, rows: Int[Tensor, " batch"], split: Split) -> PairBatch:
+        """The pairs of these numbers, rendered on the device of `rows`."""
+        classes, unit = self.patches(rows, split)
+        note = self.notes.draw(random.uniform(self.seed, f"{split} notes", rows, 2), rows)
+        knobs = self.space.from_unit(unit)
+        render = CompiledRenderer(self.synth).render if self.compiled else self.synth.render_in_chunks
+        with torch.no_grad():
+            audio = render(knobs, note, num_samples=self.num_samples)
+        return PairBatch(audio, classes, unit, note)
+
+    def patches(
+        self, rows: Int[Tensor, " batch"], split: Split
+    ) -> tuple[Int[Tensor, "batch searched"], Float[Tensor, "batch width"]]:
+        """The classes and the points of the unit cube of these pairs.
+
+        Raises:
+            ConfigError: The space has too few class vectors for a split of its own.
+        """
+        classes, unit = self._draw(rows, split, 0)
+        wrong = self._strangers(classes, split)
+        for attempt in range(1, MOST_DRAWS):
+            if not len(wrong):
+                return classes, unit
+            classes[wrong], unit[wrong] = self._draw(rows[wrong], split, attempt)
+            wrong = wrong[self._strangers(classes[wrong], split)]
+        raise ConfigError(
+            f"the {self.space.grid_size} class vectors of {self.synth.name} leave none for the {split} split; "
+            "search more knobs"
+        )
+
+    def _draw(self, rows: Tensor, split: Split, attempt: int) -> tuple[Tensor, Tensor]:
+        uniform = random.uniform(self.seed, f"{split} pairs {attempt}", rows, len(self.space.searched))
+        if self.draw == "classes":
+            classes = self.space.draw_classes(uniform)
+            return classes, self.space.to_unit(self.space.from_classes(classes))
+        unit = self.space.draw_unit(uniform)
+        return self.space.to_classes(self.space.from_unit(unit)), unit
+
+    def _strangers(self, classes: Tensor, split: Split) -> Tensor:
+        """Positions of the class vectors that belong to another split."""
+        return torch.nonzero(split_by_classes(classes, HELD_OUT) != SPLITS.index(split)).flatten()
+
+
+class FileSource(Source):
+    """The pairs of a data set on disk, each pass in an order of its own."""
+
+    def __init__(self, data: RenderedSet, seed: int) -> None:
+        self.data = data
+        self.seed = seed
+        self.rows = {split: data.split(split) for split in SPLITS}
+
+    def pairs(self, rows: Int[Tensor, " batch"], split: Split) -> PairBatch:
+        """The pairs of these numbers; past the end of the split, a further pass in another order."""
+        members = self.rows[split]
+        if not len(members):
+            raise DatasetError(f"{self.data.folder}: its {split} split is empty; make a larger set")
+        chosen = torch.stack([self._at(int(row), split) for row in rows])
+        labels, device = self.data.labels, rows.device
+        notes = labels.notes[chosen].to(device)
+        return PairBatch(
+            audio=self.data.audio(chosen).to(device),
+            classes=labels.classes[chosen].to(device),
+            unit=labels.unit[chosen].to(device),
+            note=Note(notes[:, 0], notes[:, 1], notes[:, 2], chosen.to(device)),
+        )
+
+    def _at(self, row: int, split: Split) -> Tensor:
+        members = self.rows[split]
+        lap, place = divmod(row, len(members))
+        return members[self._order(lap, split)[place]]
+
+    def _order(self, lap: int, split: Split) -> Tensor:
+        """The order of a pass; validation and test stay in the order of the files."""
+        size = len(self.rows[split])
+        if split != "train":
+            return torch.arange(size)
+        # One pass is asked for many times in a row, and shuffling anew for each pair would be slow.
+        if self._lap[0] != lap:
+            shuffled = torch.randperm(size, generator=random.generator(self.seed, "order of a pass", lap))
+            self._lap = (lap, shuffled)
+        return self._lap[1]
+
+    _lap: tuple[int, Tensor] = (-1, torch.empty(0, dtype=torch.int64))

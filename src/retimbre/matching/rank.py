@@ -1,0 +1,114 @@
+"""Which of many sounds is nearest to a target: the one number that a search minimises, and keeping the best apart.
+
+No single measure of the suite ranks sounds as ears do. MSS alone counts the silent cells of a short note and hardly
+notices a pitch that is a little off; SOT alone counts near-silence; the envelope measure knows nothing of timbre. So
+candidates are ranked by a weighted sum, in decibels of MSS:
+
+    loss = MSS + 0.25 MSS over active cells + 20 SOT over audible frames + 8 (1 - RMS)
+
+The weights were set so that each of the last three terms is a fifth to a third of the whole on recorded notes near the
+end of a search. All four terms ignore level, which is matched afterwards, exactly. A sound that is silent or not a number ranks
+behind every other.
+
+The nearest candidates are often the same patch twice. `distinct` picks a list that is worth listening to: in order of
+loss, leaving out what both sounds and is set nearly like something already picked.
+"""
+
+import dataclasses
+from typing import final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from retimbre.dsp.level import peak
+from retimbre.metrics.suite import SuiteReference
+
+# Below -80 dB of full scale a rendering counts as silent: it holds nothing that its level could be matched by.
+_SILENT_PEAK = 1e-4
+
+# Candidates nearer than this in MSS decibels sound alike: two velocities of one recorded key differ by more.
+LEAST_DISTANCE_DB = 1.5
+# And are set alike if their knobs differ by less than this share of their travel, root mean square.
+LEAST_TURN = 0.12
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class LossWeights:
+    """What each measure of the suite counts in the loss."""
+
+    mss: float = 1.0
+    mss_active: float = 0.25
+    sot_audible: float = 20.0
+    rms: float = 8.0
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Judge:
+    """A target whose features are kept, and how candidates are scored against it.
+
+    Attributes:
+        reference: The target at the sample rate of the comparison.
+    """
+
+    reference: SuiteReference
+    weights: LossWeights = LossWeights()
+
+    @classmethod
+    def of(
+        cls, target: Float[Tensor, " samples"], sample_rate: int, weights: LossWeights | None = None
+    ) -> "Judge":
+        """A judge of sounds that are as long as the target and at its rate."""
+        return cls(SuiteReference.of(target, sample_rate), weights or LossWeights())
+
+    def losses(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, " batch"]:
+        """The loss of each sound, in float64; infinite for silence and for what is not a number."""
+        usable = audio.isfinite().all(dim=1) & (peak(audio) > _SILENT_PEAK)
+        heard = torch.where(usable[:, None], audio, 0.0)
+        return torch.where(usable, self.combine(self.reference.score(heard)), torch.inf)
+
+    def combine(self, scores: dict[str, Tensor]) -> Float[Tensor, " batch"]:
+        """The loss of scores by the names of the suite."""
+        weights = self.weights
+        total = weights.mss * scores["mss"] + weights.mss_active * scores["mss_active"]
+        total = total + weights.sot_audible * scores["sot_audible"] + weights.rms * (1.0 - scores["rms"])
+        return total.double()
+
+
+def distinct(
+    settings: Float[Tensor, "batch columns"],
+    audio: Float[Tensor, "batch samples"],
+    sample_rate: int,
+    count: int,
+) -> Int[Tensor, " picked"]:
+    """Which of some candidates, best first, to keep so that no two of them are nearly the same.
+
+    Candidates are taken in order; one is passed over if it is within `LEAST_DISTANCE_DB` of one already taken and also set
+    within `LEAST_TURN` of it. If that leaves fewer than `count`, the best of those passed over fill up the list.
+
+    Args:
+        settings: Their knobs as points of the unit cube.
+        audio: What they sound like, in the same order.
+        count: How many to keep at most.
+    """
+    taken: list[int] = []
+    passed: list[int] = []
+    for index in range(len(settings)):
+        alike = bool(taken) and _alike(settings, audio, sample_rate, index, torch.tensor(taken))
+        (passed if alike else taken).append(index)
+        if len(taken) == count:
+            break
+    return torch.tensor(sorted(taken + passed[: count - len(taken)]), dtype=torch.int64)
+
+
+def _alike(
+    settings: Tensor, audio: Tensor, sample_rate: int, index: int, taken: Int[Tensor, " taken"]
+) -> bool:
+    turned = (settings[taken] - settings[index]).square().mean(dim=1).sqrt()
+    near = taken[turned < LEAST_TURN]
+    if len(near) == 0:
+        return False
+    distance = SuiteReference.of(audio[index], sample_rate).score(audio[near], ("mss",))["mss"]
+    return bool((distance < LEAST_DISTANCE_DB).any())
