@@ -27,8 +27,6 @@ _VERBS = {
     "names": ("retimbre.workflows.catalogs", "names"),
 }
 
-__all__ = ["__version__", *_VERBS]
-
 
 def __getattr__(name: str) -> Any:
     if name not in _VERBS:
@@ -38,4 +36,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return ["__version__", *sorted(_VERBS)]

@@ -105,6 +105,14 @@ def test_lossy_encodings_keep_level_and_pitch(tmp_path: Path, suffix: str) -> No
     assert int(torch.fft.rfft(middle).abs().argmax()) == 132  # 440 Hz in 0.3 s
 
 
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3", ".aiff"])
+def test_reading_in_blocks_is_reading_at_once(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"sound{suffix}"
+    soundfile.write(path, tone(440, 44_100, seconds=1).numpy(), 44_100)
+    at_once, _ = soundfile.read(path, dtype="float32")
+    np.testing.assert_array_equal(read(path).samples.numpy(), at_once)
+
+
 @given(st.integers(1, 6), st.integers(0, 5))
 @settings(max_examples=20, deadline=None)
 def test_channels_become_their_mean(

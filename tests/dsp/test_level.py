@@ -1,6 +1,7 @@
 """Laws of level: what a gain does to each measure, and what happens to silence."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -49,7 +50,7 @@ def test_silence_is_at_the_floor(floor_db: float) -> None:
 
 
 @pytest.mark.parametrize("function", [rms, peak, to_db, normalise_peak])
-def test_gradients_are_finite_at_silence(function) -> None:  # noqa: ANN001
+def test_gradients_are_finite_at_silence(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
     samples = torch.zeros(10, requires_grad=True)
     function(samples).sum().backward()
     assert bool(samples.grad.isfinite().all())

@@ -93,7 +93,9 @@ def test_the_softmax_loss_is_the_mean_of_the_cross_entropies_of_the_knobs() -> N
 
 def test_neighbouring_classes_cost_less_than_far_ones_with_soft_targets_and_choices_stay_hard() -> None:
     head = make_head("softmax", SPACE, neighbour_classes=0.7)
-    truth = Targets(torch.tensor([[1, 2, 2, 8]]), SPACE.to_unit(SPACE.from_classes(torch.tensor([[1, 2, 2, 8]]))))
+    truth = Targets(
+        torch.tensor([[1, 2, 2, 8]]), SPACE.to_unit(SPACE.from_classes(torch.tensor([[1, 2, 2, 8]])))
+    )
 
     def cost(*classes: int) -> float:
         return float(head.loss(5.0 * SPACE.to_one_hot(torch.tensor([classes])), truth))
@@ -119,7 +121,11 @@ def test_a_regressed_knob_grows_as_sure_as_its_errors_are_small() -> None:
 
 @pytest.mark.parametrize(
     ("name", "neighbour_classes", "message"),
-    [("sofmax", 0.0, "did you mean 'softmax'"), ("sigmoid", 1.0, "softmax alone"), ("softmax", -1.0, "0 or more")],
+    [
+        ("sofmax", 0.0, "did you mean 'softmax'"),
+        ("sigmoid", 1.0, "softmax alone"),
+        ("softmax", -1.0, "0 or more"),
+    ],
 )
 def test_a_head_that_cannot_be_is_refused(name: str, neighbour_classes: float, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

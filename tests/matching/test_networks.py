@@ -1,5 +1,7 @@
 """Laws of every network in the catalog, and the parameter counts that the InverSynth paper states."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -91,7 +93,7 @@ def test_every_convolution_of_the_paper_is_followed_by_a_relu(name: str) -> None
     for part in network(name).modules():
         if isinstance(part, nn.Sequential):
             kinds = [type(module) for module in part]
-            for kind, after in zip(kinds, kinds[1:], strict=False):
+            for kind, after in itertools.pairwise(kinds):
                 assert not issubclass(kind, nn.Conv1d | nn.Conv2d) or after is nn.ReLU
 
 

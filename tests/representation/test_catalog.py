@@ -62,7 +62,9 @@ def test_identities_differ_between_all_representations_and_rates_that_matter() -
     identities = [each.identity() for each in REPRESENTATIONS.values()]
     assert len(set(identities)) == len(identities)
     assert representation("log-mel", 44_100).identity() != representation("log-mel", SAMPLE_RATE).identity()
-    assert representation("log-mel", SAMPLE_RATE).identity() == representation("log-mel", SAMPLE_RATE).identity()
+    assert (
+        representation("log-mel", SAMPLE_RATE).identity() == representation("log-mel", SAMPLE_RATE).identity()
+    )
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:

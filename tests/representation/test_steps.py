@@ -9,7 +9,9 @@ from retimbre.representation.steps import DecibelSpectrogram, LogMel, same_paddi
 
 
 def tone(frequency_hz: float, sample_rate: int = 16_384, seconds: float = 1.0) -> torch.Tensor:
-    return torch.sin(2 * math.pi * frequency_hz * torch.arange(int(sample_rate * seconds)) / sample_rate)[None]
+    return torch.sin(2 * math.pi * frequency_hz * torch.arange(int(sample_rate * seconds)) / sample_rate)[
+        None
+    ]
 
 
 @pytest.mark.parametrize("length", [1, 255, 256, 257, 1000, 16_384])
@@ -44,7 +46,9 @@ def test_the_trainable_flag_really_switches_the_gradients_of_the_kernels(trainab
     assert bool(weights) == trainable
     if trainable:
         front_end(tone(440.0)).mean().backward()
-        assert all(each.grad is not None and each.grad.isfinite().all() and each.grad.any() for each in weights)
+        assert all(
+            each.grad is not None and each.grad.isfinite().all() and each.grad.any() for each in weights
+        )
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 16_384, 44_100])
@@ -56,5 +60,7 @@ def test_mel_bands_have_the_same_window_and_hop_in_seconds_at_every_rate(sample_
 
 
 def test_a_higher_tone_is_in_a_higher_mel_band() -> None:
-    loudest = [int(LogMel().encode(tone(hz))[0, 0, :, 32].argmax()) for hz in (110.0, 220.0, 440.0, 880.0, 3520.0)]
+    loudest = [
+        int(LogMel().encode(tone(hz))[0, 0, :, 32].argmax()) for hz in (110.0, 220.0, 440.0, 880.0, 3520.0)
+    ]
     assert loudest == sorted(set(loudest))

@@ -117,7 +117,10 @@ def test_knobs_in_neither_list_are_searched_or_stand_at_their_default_as_the_fil
 
 def test_the_earlier_system_s_lists_mean_the_same_as_the_mappings(written):
     table = {
-        "parameters": [{"id": 3, "name": "depth", "values": [0.0, 0.5]}, {"name": "cutoff", "values": "steps 4"}],
+        "parameters": [
+            {"id": 3, "name": "depth", "values": [0.0, 0.5]},
+            {"name": "cutoff", "values": "steps 4"},
+        ],
         "fixed_parameters": [{"id": 9, "name": "wave", "value": "saw"}],
     }
     same = {"searched": {"depth": [0.0, 0.5], "cutoff": "steps 4"}, "fixed": {"wave": "saw"}}

@@ -153,7 +153,7 @@ def test_what_is_not_a_patch_file_at_all_is_refused(written, text):
 def test_bytes_that_are_no_text_and_missing_files_are_refused(tmp_path):
     (tmp_path / "noise.json").write_bytes(b"\xff\xfe\x00\x80")
     for name in ("noise.json", "missing.json", "."):
-        with pytest.raises(PatchError, match="patch|JSON|read"):
+        with pytest.raises(PatchError, match=r"patch|JSON|read"):
             load_patch(tmp_path / name)
 
 

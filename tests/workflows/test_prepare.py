@@ -1,11 +1,12 @@
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from retimbre.core.errors import ConfigError, DatasetError, ExistsError, RetimbreError
+from retimbre.core.errors import ConfigError, DatasetError, ExistsError, MissingExtra, RetimbreError
 from retimbre.data import store
 from retimbre.data.dataset import RenderedSet
 from retimbre.data.manifest import read_header
@@ -45,13 +46,29 @@ def everything(folder):
 
 
 @pytest.mark.parametrize("name", SYNTHS)
+def test_the_bytes_do_not_depend_on_the_number_of_threads(name):
+    plan = plan_of(SetOptions(name, size=8, seconds=0.05))
+    alone = shards.render_rows(plan, range(8))
+    torch.set_num_threads(2)
+    try:
+        together = shards.render_rows(plan, range(8))
+    finally:
+        torch.set_num_threads(1)
+    assert np.array_equal(alone, together)
+
+
+@pytest.mark.parametrize("name", SYNTHS)
 def test_labels_decode_to_the_knobs_that_rendered_the_clip(name, tmp_path):
     make_dataset(tmp_path, SetOptions(name, size=3, seconds=0.05, seed=4))
     made = RenderedSet.open(tmp_path)
     synth = SYNTHS[name]
-    note = plan_of(SetOptions(name, size=3, seconds=0.05)).notes.draw(torch.zeros(3, 2).double(), torch.arange(3))
+    note = plan_of(SetOptions(name, size=3, seconds=0.05)).notes.draw(
+        torch.zeros(3, 2).double(), torch.arange(3)
+    )
     with torch.no_grad():
-        again = synth.render(synth.space.from_classes(made.classes), note, num_samples=made.header.num_samples)
+        again = synth.render(
+            synth.space.from_classes(made.classes), note, num_samples=made.header.num_samples
+        )
     assert torch.equal(made.audio(torch.arange(3)), again)
 
 
@@ -135,7 +152,9 @@ def test_any_other_option_is_another_set_and_is_not_mixed_with_the_first(change,
 
 def test_regenerating_audio_renders_all_of_it_and_leaves_the_labels(tmp_path, counted):
     make_dataset(tmp_path, SMALL)
-    labels = {name: data for name, data in everything(tmp_path).items() if name in {"classes.npy", "unit.npy"}}
+    labels = {
+        name: data for name, data in everything(tmp_path).items() if name in {"classes.npy", "unit.npy"}
+    }
     counted.clear()
     louder = dataclasses.replace(SMALL, normalise=True)
     assert make_dataset(tmp_path, louder, HowToMake(regenerate="audio")).rendered == 10
@@ -237,7 +256,9 @@ def test_a_set_opened_again_gives_the_plan_it_was_made_with(tmp_path):
     options = dataclasses.replace(SMALL, parameters=ParameterFile(fixed={"A": 0.5}), num_levels=5, seed=9)
     make_dataset(tmp_path, options)
     plan = plan_from_header(read_header(tmp_path))
-    assert np.array_equal(shards.render_rows(plan, range(10)), RenderedSet.open(tmp_path).audio(torch.arange(10)))
+    assert np.array_equal(
+        shards.render_rows(plan, range(10)), RenderedSet.open(tmp_path).audio(torch.arange(10))
+    )
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path):
@@ -284,6 +305,12 @@ def test_a_set_that_the_disk_cannot_hold_is_refused_before_it_begins(tmp_path):
 def test_options_that_cannot_be_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         plan_of(options)
+
+
+def test_without_ray_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"retimbre\[ray\]"):
+        make_dataset(tmp_path, SMALL, HowToMake(engine="ray"))
 
 
 @pytest.mark.slow

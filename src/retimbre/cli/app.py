@@ -24,10 +24,12 @@ from typing import Annotated, Any
 import typer
 
 import retimbre
-from retimbre.cli import console, data, doctor, listing, render, train
+from retimbre.cli import console, data, doctor, listing, match, render, train
 from retimbre.core.errors import RetimbreError, UserError
 
 COMMANDS = {
+    "match": match.match,
+    "match": match.match,
     "render": render.render,
     "train": train.train,
     "list": listing.list_names,

@@ -19,8 +19,8 @@ from retimbre.core.errors import DatasetError
 from retimbre.core.files import sha256_of, whole_file
 from retimbre.data.manifest import Header, Shard, read_manifest
 
-# About 64 MiB a shard: large enough to read at the disk's full speed, small enough to lose to an interruption.
-SHARD_BYTES = 1 << 26
+# About 16 MiB a shard: large enough to read at the disk's full speed, small enough to lose to an interruption.
+SHARD_BYTES = 1 << 24
 _SAMPLE_BYTES = 4
 
 

@@ -8,6 +8,7 @@ then a second pass takes the loudest channel instead. What was met on the way is
 
 import contextlib
 import dataclasses
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,12 +66,6 @@ class SoundInfo:
         """Promised duration."""
         return self.frames / self.sample_rate
 
-    def frames_in(self, seconds: float) -> int:
-        """Frames to read for so many seconds (infinity: all): at least one, at most what the header promises."""
-        if seconds * self.sample_rate >= self.frames:
-            return self.frames
-        return max(1, round(seconds * self.sample_rate))
-
 
 @final
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,7 +102,7 @@ def mix_down(path: Path, *, max_seconds: float) -> MonoMix:
     if tally.cancels:
         tally, info = _pass(path, max_seconds, channel=int(tally.energy.argmax()))
         mix = "loudest"
-    truncated = tally.num_frames < info.frames_in(max_seconds)
+    truncated = tally.num_frames < min(info.frames, _frames_in(max_seconds, info.sample_rate))
     return MonoMix(info, np.concatenate(tally.mixed), mix, tally.clipped, truncated)
 
 
@@ -152,7 +147,7 @@ def _pass(path: Path, seconds: float, *, channel: int | None) -> tuple[_Tally, S
     with _opened(path) as file:
         info = _info(path, file)
         tally = _Tally(np.zeros(info.channels), [], np.zeros((0, info.channels), np.float32))
-        for block in _blocks(file, info.frames_in(seconds)):
+        for block in _blocks(file, _frames_in(seconds, info.sample_rate)):
             tally.add(block, channel=channel, full_scale=_LARGEST.get(info.subtype, 1.0))
     if tally.num_frames == 0:
         raise AudioError(f"{path}: holds no samples that can be read")
@@ -162,11 +157,24 @@ def _pass(path: Path, seconds: float, *, channel: int | None) -> tuple[_Tally, S
     return tally, info
 
 
-def _blocks(file: soundfile.SoundFile, num_frames: int) -> Iterator[NDArray[np.float32]]:
+@final
+class _Stream(soundfile.SoundFile):
+    """A file that is read straight on.
+
+    soundfile seeks to the next frame after every read of a file that it may seek in. An MP3 frame needs bits of those
+    before it, so that a seek loses them and the sound is damaged; and in a FLAC file that breaks off a seek fails.
+    """
+
+    def seekable(self) -> bool:
+        """No: whatever the file could."""
+        return False
+
+
+def _blocks(file: _Stream, num_frames: float) -> Iterator[NDArray[np.float32]]:
     """Frames [frames, channels] from the start: `num_frames` of them, or as many as there are undamaged."""
     while num_frames > 0:
         try:
-            block = file.read(min(_BLOCK_FRAMES, num_frames), dtype="float32", always_2d=True)
+            block = file.read(int(min(_BLOCK_FRAMES, num_frames)), dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
             return  # Damaged from here on. What came before is a sound; `MonoMix.truncated` tells.
         if len(block) == 0:
@@ -175,12 +183,17 @@ def _blocks(file: soundfile.SoundFile, num_frames: int) -> Iterator[NDArray[np.f
         yield np.asarray(block, dtype=np.float32)
 
 
+def _frames_in(seconds: float, sample_rate: int) -> float:
+    """Frames to read for so many seconds, one at least; infinity for infinity."""
+    return max(1, round(seconds * sample_rate)) if math.isfinite(seconds) else seconds
+
+
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+def _opened(path: Path) -> Iterator[_Stream]:
     """Opens a file for reading, or raises the AudioError that says why it cannot be."""
     _check_readable(path)
     try:
-        file = soundfile.SoundFile(path)
+        file = _Stream(path)
     except (soundfile.LibsndfileError, TypeError) as error:
         # TypeError: a `.raw` file, which soundfile will not open without being told its rate.
         takes = " ".join(SUFFIXES)
@@ -210,7 +223,7 @@ def check_rate(rate_hz: int, name: str) -> None:
         raise AudioError(f"{name}: sample rate {rate_hz} Hz; takes {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz")
 
 
-def _info(path: Path, file: soundfile.SoundFile) -> SoundInfo:
+def _info(path: Path, file: _Stream) -> SoundInfo:
     return SoundInfo(path, file.format, file.subtype, file.samplerate, file.channels, file.frames)
 
 

@@ -146,7 +146,7 @@ def gate_seconds(samples: Float[Tensor, " samples"], sample_rate: int) -> float:
     start, stop = active_region(samples, sample_rate, floor_db=_ENVELOPE_FLOOR_DB)
     if stop == start:
         return 0.0
-    level_db = _envelope_db(samples[start:stop], sample_rate)
+    level_db = _envelope_db(samples[start:stop], sample_rate).cpu()
     loudest = int(level_db.argmax())
     knee = _release_frame(level_db[loudest:])
     return (
@@ -176,9 +176,8 @@ def _spectral_flux(
     hop = _hop(sample_rate)
     # Silence is put before the sound, so that one which starts at once has something to rise from.
     padded = functional.pad(samples, (_FLUX_LAG * hop, 0)).unsqueeze(0)
-    # The end is mirrored, since a sound that is cut off there would click if silence followed.
     n_fft = 2 ** round(math.log2(_WINDOW_S * sample_rate))
-    settings = StftSettings(n_fft=n_fft, hop_length=hop, pad_mode="reflect")
+    settings = StftSettings(n_fft=n_fft, hop_length=hop)
     spectrum = power(padded, settings)[0]
     highest_hz = min(_HIGHEST_BAND_HZ, sample_rate / 2)
     bands = mel_filterbank(sample_rate, n_fft, _NUM_BANDS, 0.0, highest_hz, like=spectrum) @ spectrum
@@ -186,8 +185,11 @@ def _spectral_flux(
     width = 2 * _NEIGHBOURS + 1
     loudest_near = functional.max_pool1d(loudness_db.T, width, stride=1, padding=_NEIGHBOURS).T
     rise = (loudness_db[:, _FLUX_LAG:] - loudest_near[:, :-_FLUX_LAG]).clamp_min(0)
+    flux = rise.mean(dim=0)
+    # Where a window runs over the end, a sound that is cut off there seems to click; no note begins so late.
+    flux[max(0, len(samples) - n_fft // 2) // hop :] = 0
     level = bands[:, _FLUX_LAG:].sum(dim=0)
-    return rise.mean(dim=0), 10 * level.clamp_min(torch.finfo(level.dtype).tiny).log10()
+    return flux, 10 * level.clamp_min(torch.finfo(level.dtype).tiny).log10()
 
 
 def _envelope_db(samples: Float[Tensor, " samples"], sample_rate: int) -> Float[Tensor, " frames"]:

@@ -122,7 +122,7 @@ class PitchEstimate:
     Attributes:
         pitch_hz: Fundamental frequency; 0 for silence, and where nothing at all repeats.
         confidence: From 0 to 1: how much of the loud part of the sound repeats itself at this very pitch. Notes of
-            instruments have 0.9 and more, glides and chords about a half, snares and cymbals less than 0.2.
+            instruments mostly have 0.9 and more, glides and chords about a half, snares and cymbals mostly under 0.2.
         voiced_fraction: From 0 to 1: the share of the loud frames that repeat at any pitch.
     """
 
@@ -259,8 +259,9 @@ def _weighted_median(
 
 
 def _without_rumble_and_hiss(samples: Float[Tensor, " samples"]) -> Float[Tensor, " samples"]:
-    """Keeps the band in which notes repeat, without delay: gain r^2 / (1 + r^2) / (1 + h^4), r and h being the
-    frequency over either corner.
+    """Keeps the band in which notes repeat, without delay.
+
+    The gain is r^2 / (1 + r^2) / (1 + h^4), r and h being the frequency over the lower and the upper corner.
     """
     n_fft = 2 ** math.ceil(math.log2(len(samples) + _NOTE_RATE_HZ // 10))
     hz = torch.fft.rfftfreq(n_fft, 1 / _NOTE_RATE_HZ, dtype=samples.dtype, device=samples.device)

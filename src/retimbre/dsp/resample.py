@@ -40,7 +40,7 @@ def resample(
     if from_hz == to_hz:
         return samples
     length = resampled_length(samples.shape[-1], from_hz, to_hz)
-    rows = samples.detach().cpu().reshape(-1, samples.shape[-1]).numpy()
+    rows = samples.detach().cpu().reshape(samples.shape[:-1].numel(), samples.shape[-1]).numpy()
     resampled = np.zeros((len(rows), length), dtype=rows.dtype)
     for row, target in zip(rows, resampled, strict=True):
         values = soxr.resample(row, from_hz, to_hz, quality="HQ")[:length]

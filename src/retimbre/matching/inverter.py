@@ -26,6 +26,7 @@ from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, ne
 from retimbre.matching.heads import HeadName, make_head
 from retimbre.matching.networks.catalog import MODELS, canonical_name
 from retimbre.matching.networks.layers import note_features
+from retimbre.matching.sampling import class_centres, draw_class_vectors, within_classes
 from retimbre.representation.catalog import representation
 from retimbre.synth.base import Note, Synth
 from retimbre.synth.catalog import find_synth
@@ -169,52 +170,6 @@ class Inverter(nn.Module):
         return torch.cat(
             [class_centres(self.space, drawn[:1]), within_classes(self.space, drawn[1:], generator)]
         )
-
-
-def draw_class_vectors(
-    log_scores: Float[Tensor, "searched most"], count: int, generator: torch.Generator
-) -> Tensor:
-    """Vectors of classes, `[count, searched]`: the likeliest, then distinct draws, then repeated ones if need be."""
-    best = log_scores.argmax(1)[None]
-    # Four times as many as wanted: enough that distinct ones are found unless the network is all but certain.
-    draws = torch.multinomial(
-        log_scores.softmax(1), max(4 * count, 16), replacement=True, generator=generator
-    ).T
-    seen = {tuple(best[0].tolist())}
-    fresh, repeated = [], []
-    for index, vector in enumerate(map(tuple, draws.tolist())):
-        (repeated if vector in seen else fresh).append(index)
-        seen.add(vector)
-    return torch.cat([best, draws[(fresh + repeated)[: count - 1]]])
-
-
-def class_centres(space: ParameterSpace, classes: Tensor) -> Float[Tensor, "count width"]:
-    """Class vectors as points of the unit cube: every knob at its class's own value."""
-    return space.to_unit(space.from_classes(classes))
-
-
-def within_classes(
-    space: ParameterSpace, classes: Tensor, generator: torch.Generator
-) -> Float[Tensor, "count width"]:
-    """Class vectors as points of the cube, continuous knobs anywhere nearer to their class's value than to others."""
-    unit = class_centres(space, classes)
-    column = 0
-    for parameter, chosen in zip(space.searched, classes.unbind(1), strict=True):
-        if isinstance(parameter, Continuous):
-            edges = _class_edges(parameter)
-            low, high = edges[chosen], edges[chosen + 1]
-            unit[:, column] = low + (high - low) * torch.rand(len(chosen), generator=generator)
-        column += parameter.width
-    return unit
-
-
-def _class_edges(parameter: Continuous) -> Float[Tensor, " edges"]:
-    """Where the share of each class begins and ends, halfway between the levels; the ends are those of the travel."""
-    levels = parameter.to_unit(torch.tensor(parameter.class_values()))
-    return torch.cat([torch.zeros(1), 0.5 * (levels[1:] + levels[:-1]), torch.ones(1)])
-
-
-# one file
 
 
 def save_inverter(path: Path, inverter: Inverter, *, facts: Mapping[str, Any], half: bool = True) -> None:

@@ -11,13 +11,14 @@ transposes: it is chosen such that the loudest oscillator of each proposal lands
 
 import dataclasses
 import math
-from typing import Protocol, final
+from typing import final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from retimbre.synth.base import REFERENCE_PITCH_HZ, Note, Synth
+from retimbre.matching.inverter import Inverter
+from retimbre.synth.base import REFERENCE_PITCH_HZ, Note
 from retimbre.synth.parameters import Knobs, ParameterSpace
 
 # For each voice whose pitch is a knob, the frequency and the amplitude knob of every oscillator. An empty amplitude
@@ -93,19 +94,6 @@ def joined(*parts: Proposals) -> Proposals:
     )
 
 
-class Inverts(Protocol):
-    """What a pool needs of a network: its knobs and the length of what it hears, and draws from its distribution."""
-
-    space: ParameterSpace
-    num_samples: int
-
-    def propose(
-        self, audio: Float[Tensor, "1 samples"], note: Note, count: int, *, generator: torch.Generator
-    ) -> Float[Tensor, "count width"]:
-        """Points of the unit cube for one clip: the likeliest first, the others drawn from the distribution."""
-        ...
-
-
 def even_pool(synth: str, space: ParameterSpace, hint: NoteHint, count: int, generator: torch.Generator) -> Proposals:
     """Proposals spread evenly over all patches of a synthesizer."""
     uniform = torch.rand(count, len(space.searched), generator=generator)
@@ -113,8 +101,7 @@ def even_pool(synth: str, space: ParameterSpace, hint: NoteHint, count: int, gen
 
 
 def network_pool(
-    synth: Synth,
-    inverter: Inverts,
+    inverter: Inverter,
     heard: Float[Tensor, " samples"],
     hint: NoteHint,
     count: int,
@@ -127,7 +114,7 @@ def network_pool(
     """
     note = Note.of(1, pitch_hz=hint.pitch_hz, gate_s=hint.gate_s)
     unit = inverter.propose(heard[None], note, count, generator=generator)
-    return with_notes(synth, inverter.space, unit, hint, generator)
+    return with_notes(inverter.config.synth, inverter.space, unit, hint, generator)
 
 
 def with_notes(

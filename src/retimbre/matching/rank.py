@@ -7,8 +7,8 @@ candidates are ranked by a weighted sum, in decibels of MSS:
     loss = MSS + 0.25 MSS over active cells + 20 SOT over audible frames + 8 (1 - RMS)
 
 The weights were set so that each of the last three terms is a fifth to a third of the whole on recorded notes near the
-end of a search. All four terms ignore level, which is matched afterwards, exactly. A sound that is silent or not a number ranks
-behind every other.
+end of a search. Candidates are brought to the target's level first, as they are when they are written: the measures ignore level,
+but for the floor under which they take everything for silence. A sound that is silent or not a number ranks behind every other.
 
 The nearest candidates are often the same patch twice. `distinct` picks a list that is worth listening to: in order of
 loss, leaving out what both sounds and is set nearly like something already picked.
@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from retimbre.dsp.level import peak
+from retimbre.dsp.level import peak, rms
 from retimbre.metrics.suite import SuiteReference
 
 # Below -80 dB of full scale a rendering counts as silent: it holds nothing that its level could be matched by.
@@ -50,10 +50,12 @@ class Judge:
     """A target whose features are kept, and how candidates are scored against it.
 
     Attributes:
-        reference: The target at the sample rate of the comparison.
+        reference: The target's features at the sample rate of the comparison.
+        level: Its RMS amplitude.
     """
 
     reference: SuiteReference
+    level: float
     weights: LossWeights = LossWeights()
 
     @classmethod
@@ -61,13 +63,14 @@ class Judge:
         cls, target: Float[Tensor, " samples"], sample_rate: int, weights: LossWeights | None = None
     ) -> "Judge":
         """A judge of sounds that are as long as the target and at its rate."""
-        return cls(SuiteReference.of(target, sample_rate), weights or LossWeights())
+        return cls(SuiteReference.of(target, sample_rate), float(rms(target)), weights or LossWeights())
 
     def losses(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, " batch"]:
-        """The loss of each sound, in float64; infinite for silence and for what is not a number."""
+        """The loss of each sound at the target's level, in float64; infinite for silence and what is not a number."""
         usable = audio.isfinite().all(dim=1) & (peak(audio) > _SILENT_PEAK)
         heard = torch.where(usable[:, None], audio, 0.0)
-        return torch.where(usable, self.combine(self.reference.score(heard)), torch.inf)
+        levelled = heard * (self.level / rms(heard).clamp_min(_SILENT_PEAK**2))[:, None]
+        return torch.where(usable, self.combine(self.reference.score(levelled)), torch.inf)
 
     def combine(self, scores: dict[str, Tensor]) -> Float[Tensor, " batch"]:
         """The loss of scores by the names of the suite."""

@@ -19,6 +19,7 @@ References:
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import final
 
 import cma
@@ -27,8 +28,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from retimbre.core import random
 from retimbre.matching.audition import Audition, Budget, Meter
-from retimbre.matching.breeding import Herd, breed
+from retimbre.matching.breeding import BreedingConfig, Herd, breed
 from retimbre.matching.chart import Chart
 from retimbre.matching.propose import NoteHint, Proposals, joined
 from retimbre.matching.rank import distinct
@@ -42,16 +44,19 @@ class SearchConfig:
     Attributes:
         count: How many lineages to keep, so how many results.
         breeding_share: How much of the budget goes to crossovers.
+        children: How many are bred in a generation.
         stages: For each stage of the competition, how many lineages take part and up to which share of the budget.
         population: Points drawn in each generation of a lineage.
         step: The first spread of a lineage, as a share of a knob's travel.
     """
 
     count: int = 8
-    breeding_share: float = 0.35
-    stages: tuple[tuple[int, float], ...] = ((8, 0.55), (3, 0.75), (1, 1.0))
+    breeding: BreedingConfig = BreedingConfig()
+    breeding_share: float = 0.5
+    children: int = 32
+    stages: tuple[tuple[int, float], ...] = ((8, 0.6), (3, 0.75), (1, 1.0))
     population: int = 16
-    step: float = 0.1
+    step: float = 0.03
 
 
 @final
@@ -61,11 +66,13 @@ class Found:
 
     Attributes:
         losses: By which they are ranked, at the search rate.
+        start_loss: Of the best that the search began with.
         interrupted: Whether the user ended it early.
     """
 
     proposals: Proposals
     losses: Float[Tensor, " batch"]
+    start_loss: float
     seconds: float
     evaluations: int
     interrupted: bool
@@ -73,96 +80,139 @@ class Found:
 
 @final
 class Lineage:
-    """One evolution strategy around one starting point, whose named choices it keeps, and the best point it has seen."""
+    """One evolution strategy around one start, whose named choices it keeps, and the best point it has seen."""
 
     def __init__(self, chart: Chart, start: Proposals, loss: float, config: SearchConfig, seed: int) -> None:
         self.best = start
         self.loss = loss
         self._chart = chart
-        self._config = config
+        self._step = config.step
         self._random = np.random.default_rng(seed)
-        self._strategy = self._begin(config.population)
+        self._begin(config.population)
 
     def generation(self) -> Proposals:
         """Proposals to be judged."""
         self._points = self._strategy.ask()
-        points = torch.from_numpy(np.stack(self._points)).float()
-        return self._chart.proposals(points, self.best)
+        return self._chart.proposals(torch.from_numpy(np.stack(self._points)).float(), self._around)
 
     def learn(self, proposals: Proposals, losses: Float[Tensor, " batch"]) -> None:
-        """Takes the losses of the last generation."""
-        worst = float(losses[losses.isfinite()].max()) if bool(losses.isfinite().any()) else 0.0
+        """Takes the losses of the last generation. A strategy that has converged begins anew from the best point."""
+        finite = losses[losses.isfinite()]
+        worst = float(finite.max()) if len(finite) else 0.0
         self._strategy.tell(self._points, losses.nan_to_num(posinf=worst + 1.0).tolist())
         index = int(losses.argmin())
         if float(losses[index]) < self.loss:
             self.best, self.loss = proposals[index : index + 1], float(losses[index])
         if self._strategy.stop():
-            self._strategy = self._begin(2 * self._strategy.popsize)
+            self._begin(2 * self._strategy.popsize)
 
-    def _begin(self, population: int) -> cma.CMAEvolutionStrategy:
-        start = self._chart.points(self.best)[0].double().numpy()
+    def _begin(self, population: int) -> None:
+        self._around = self.best
         options = {
             "bounds": [0.0, 1.0],
             "popsize": population,
             "randn": lambda *shape: self._random.standard_normal(shape),
-            "seed": float("nan"),  # leave NumPy's global generator alone
+            "seed": float("nan"),  # leaves NumPy's global generator alone
             "verbose": -9,
             "tolfun": 1e-3,  # a thousandth of a decibel of loss
         }
-        return cma.CMAEvolutionStrategy(start, self._config.step, options)
+        start = self._chart.points(self.best)[0].double().numpy()
+        self._strategy = cma.CMAEvolutionStrategy(start, self._step, options)
 
 
-def refine(
-    audition: Audition,
-    starts: Proposals,
-    losses: Float[Tensor, " batch"],
-    hint: NoteHint,
-    budget: Budget,
-    config: SearchConfig,
-    seed: int,
-) -> Found:
-    meter = Meter(budget)
-    herd = Herd.of(starts, losses)
-    generator = torch.Generator().manual_seed(seed)
-    interrupted = False
-    chart = Chart.of(audition.space, hint)
-    lineages: list[Lineage] = []
-    try:
-        while meter.share < config.breeding_share and meter.affords(2 * config.population):
-            children = breed(audition.space, herd, 2 * config.population, generator)
-            herd = herd.joined_by(children, meter.spend(audition, children))
-        lineages = found_lineages(audition, herd, chart, config, seed)
-        compete(lineages, audition, meter, config)
-    except KeyboardInterrupt:
-        interrupted = True
-    if not lineages:
-        lineages = found_lineages(audition, herd, chart, config, seed)
-    lineages.sort(key=lambda lineage: lineage.loss)
-    return Found(
-        joined(*(lineage.best for lineage in lineages)),
-        torch.tensor([l.loss for l in lineages]),
-        meter.seconds,
-        meter.evaluations,
-        interrupted,
-    )
+@final
+class Search:
+    """One search: where candidates are judged, what may be spent, and what was found so far."""
 
+    def __init__(self, audition: Audition, hint: NoteHint, config: SearchConfig, seed: int) -> None:
+        self.audition = audition
+        self.config = config
+        self._seed = seed
+        self._chart = Chart.of(audition.space, hint)
+        self._lineages: list[Lineage] = []
 
-def found_lineages(audition, herd, chart, config, seed):
-    top = herd.top(3 * config.count)
-    audio = audition.render(top.proposals)
-    picked = distinct(top.proposals.unit, audio, audition.synth.sample_rate, config.count)
-    return [
-        Lineage(chart, top.proposals[i : i + 1], float(top.losses[i]), config, seed + n)
-        for n, i in enumerate(picked.tolist())
-    ]
+    def run(
+        self,
+        starts: Proposals,
+        losses: Float[Tensor, " batch"],
+        budget: Budget,
+        progress: Callable[[float], None],
+    ) -> Found:
+        """Spends a budget on making proposals better.
 
+        Args:
+            starts: The proposals to begin with.
+            losses: Theirs, from the same audition.
+            budget: What may be spent; nothing is a valid budget.
+            progress: Called with the share of the budget spent since the last call.
+        """
+        self._herd = Herd.of(starts, losses, self.config.breeding.herd)
+        start_loss = float(self._herd.losses[0])
+        self._meter = Meter(budget)
+        self._told = 0.0
+        self._progress = progress
+        interrupted = False
+        try:
+            self._breed()
+            self._settle()
+            self._compete()
+        except KeyboardInterrupt:
+            interrupted = True
+        if not self._lineages:
+            self._settle()
+        best = sorted(self._lineages, key=lambda lineage: lineage.loss)
+        return Found(
+            joined(*(lineage.best for lineage in best)),
+            torch.tensor([lineage.loss for lineage in best], dtype=torch.float64),
+            start_loss,
+            self._meter.seconds,
+            self._meter.evaluations,
+            interrupted,
+        )
 
-def compete(lineages, audition, meter, config):
-    for entrants, until in config.stages:
-        best = sorted(lineages, key=lambda lineage: lineage.loss)[:entrants]
+    def _breed(self) -> None:
+        """Crossovers, for their share of the budget."""
+        config = self.config
+        chance = random.generator(self._seed, "breeding")
+        while self._meter.share < config.breeding_share and self._meter.affords(config.children):
+            children = breed(self.audition.space, self._herd, config.children, config.breeding, chance)
+            self._herd = self._herd.grown(children, self._judged(children), config.breeding.herd)
+
+    def _settle(self) -> None:
+        """Founds a lineage on each of the best that differ."""
+        top = self._herd.proposals[: 3 * self.config.count]
+        audio = self.audition.render(top)
+        picked = distinct(top.unit, audio, self.audition.synth.sample_rate, self.config.count)
+        self._lineages = [
+            Lineage(
+                self._chart,
+                top[index : index + 1],
+                float(self._herd.losses[index]),
+                self.config,
+                random.key(self._seed, "lineage", number),
+            )
+            for number, index in enumerate(picked.tolist())
+        ]
+
+    def _compete(self) -> None:
+        """Generations of the lineages in turn, of ever fewer of them."""
+        for entrants, until in self.config.stages:
+            best = sorted(self._lineages, key=lambda lineage: lineage.loss)[:entrants]
+            self._take_turns(best, until)
+
+    def _take_turns(self, lineages: Sequence[Lineage], until: float) -> None:
         turn = 0
-        while meter.share < until and meter.affords(config.population):
-            lineage = best[turn % len(best)]
+        while self._meter.share < until:
+            lineage = lineages[turn % len(lineages)]
             proposals = lineage.generation()
-            lineage.learn(proposals, meter.spend(audition, proposals))
+            if not self._meter.affords(len(proposals)):
+                return
+            lineage.learn(proposals, self._judged(proposals))
             turn += 1
+
+    def _judged(self, proposals: Proposals) -> Float[Tensor, " batch"]:
+        losses = self._meter.spend(self.audition, proposals)
+        share = min(1.0, self._meter.share)
+        self._progress(share - self._told)
+        self._told = share
+        return losses

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 BLOCK_SAMPLES = 64
+JUST_BEFORE_S = 1e-9  # far below a sample period, far above float64 rounding of a second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +83,10 @@ class Clock:
         """
         if torch.compiler.is_compiling():
             return shape(self.sample_s)
-        edges = shape(self.edge_s[None])
+        starts = shape(self.block_s[None])
+        ends = shape(self.edge_s[None, 1:] - JUST_BEFORE_S)  # where a jump falls on an edge, the level before it
         ramp = torch.arange(BLOCK_SAMPLES, device=self.device) / BLOCK_SAMPLES
-        left = torch.stack([edges[:, :-1], edges.diff()], dim=2).float()
+        left = torch.stack([starts, ends - starts], dim=2).float()
         lines = outer_sum(
             left, torch.stack([torch.ones_like(ramp), ramp])[None].expand(left.shape[0], -1, -1)
         )

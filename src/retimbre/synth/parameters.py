@@ -156,7 +156,7 @@ class ParameterSpace:
         """How many combinations of classes there are."""
         return math.prod(self.class_counts)
 
-    def grid_classes(self, start: int, stop: int) -> Int[Tensor, "stop-start searched"]:
+    def grid_classes(self, start: int, stop: int) -> Int[Tensor, "{stop-start} searched"]:
         """Rows `start` to `stop` of the exhaustive grid, the last knob turning fastest."""
         index = torch.arange(start, stop)
         columns = []

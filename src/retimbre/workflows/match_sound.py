@@ -29,7 +29,7 @@ from retimbre.matching.audition import Audition, Budget, search_rate
 from retimbre.matching.confidence import Confidence, confidence
 from retimbre.matching.inverter import Inverter, load_inverter, shipped_checkpoints
 from retimbre.matching.propose import Proposals, even_pool, joined, network_pool
-from retimbre.matching.search import SearchConfig, refine
+from retimbre.matching.search import Search, SearchConfig
 from retimbre.matching.target import Target, TargetSettings, read_target
 from retimbre.matching.verdict import Bench, Candidate
 from retimbre.synth.audibility import audible
@@ -258,8 +258,8 @@ def _match_with(
     losses = audition.losses(pool)
     watch.lap("propose")
     budget = Budget(options.budget.seconds / arm.num_models, options.budget.evaluations / arm.num_models)
-    config = SearchConfig(count=options.candidates)
-    found = refine(audition, pool, losses, target.hint, budget, config, random.key(options.seed, "refine") >> 32)
+    search = Search(audition, target.hint, SearchConfig(count=options.candidates), options.seed)
+    found = search.run(pool, losses, budget, lambda share: watch.progress(share / arm.num_models))
     watch.lap("refine")
     synth = find_synth(options.synth)
     candidates = bench.candidates(synth, audition.space, found.proposals, found.losses)
@@ -267,7 +267,7 @@ def _match_with(
     heard = _heard(audition, joined(*(candidate.proposal for candidate in candidates)))
     watch.lap("listen for knobs")
     one = ModelMatch(
-        arm.name, audition.space, tuple(candidates), heard, float(losses.min()), found.evaluations, found.seconds
+        arm.name, audition.space, tuple(candidates), heard, found.start_loss, found.evaluations, found.seconds
     )
     return one, found.interrupted
 
@@ -280,7 +280,7 @@ def _pool(arm: _Arm, target: Target, options: MatchOptions) -> Proposals:
     rate = arm.inverter.config.sample_rate
     clip = fit_length(resample(target.samples, target.sample_rate, rate), arm.inverter.num_samples)
     return joined(
-        network_pool(options.synth, arm.inverter, clip, target.hint, NETWORK_POOL, chance),
+        network_pool(arm.inverter, clip, target.hint, NETWORK_POOL, chance),
         even_pool(options.synth, space, target.hint, BESIDE_POOL, chance),
     )
 

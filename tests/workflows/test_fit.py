@@ -1,0 +1,175 @@
+"""Training from a run file: what is written, what is refused, and that running again goes on."""
+
+import csv
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+
+from retimbre.core.errors import CheckpointError, ConfigError, ExistsError, RetimbreError
+from retimbre.matching import task as tasks
+from retimbre.matching.inverter import load_inverter
+from retimbre.workflows.fit import Session, rehearse, run_session, train
+from retimbre.workflows.plan import SetOptions
+from retimbre.workflows.prepare import make_dataset
+from retimbre.workflows.run import RunConfig, RunFolder, read_run
+
+RUNS = sorted((Path(__file__).parents[2] / "runs").glob("*.toml"))
+
+TINY = """
+seed = 1
+[task]
+synth = "two-sine"
+model = "C1"
+seconds = 0.25
+[data]
+validation_clips = 8
+[train]
+steps = 6
+batch_size = 4
+log_every = 2
+validate_every = 3
+checkpoint_every = 2
+"""
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+def rows(folder: Path) -> list[list[str]]:
+    """The journal without the seconds, which no two runs share."""
+    return [row[:-1] for row in csv.reader((folder / "journal.csv").open())]
+
+
+def test_a_run_leaves_its_settings_journal_curves_states_model_and_manifest(
+    run_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    manifest = train(run_file, out)
+    assert manifest["finished"]
+    assert manifest["clips_seen"] == 24
+    assert json.loads((out / "run.json").read_text()) == manifest
+    assert tomllib.loads((out / "config.toml").read_text())["train"]["steps"] == 6
+    assert (out / "history.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.stem for path in (out / "checkpoints").iterdir()} == {"best", "final", "last"}
+    assert {row[1] for row in rows(out)[1:]} == {"train", "validation"}
+    assert set(manifest["validation"]) == {"loss", "exact", "within_one", "percentile_rank"}
+    assert load_inverter(out).config.model == "Conv1"
+
+
+def test_a_stopped_run_that_is_run_again_equals_an_unbroken_one(run_file: Path, tmp_path: Path) -> None:
+    train(run_file, tmp_path / "unbroken")
+    stopped = train(run_file, tmp_path / "broken", overrides=["train.minutes=1e-9"])
+    assert not stopped["finished"]
+    assert stopped["step"] == 1
+    finished = train(run_file, tmp_path / "broken")
+    assert finished["finished"]
+    assert rows(tmp_path / "broken") == rows(tmp_path / "unbroken")
+    weights = [load_inverter(tmp_path / name).state_dict() for name in ("broken", "unbroken")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_finished_run_that_is_run_again_trains_nothing(run_file: Path, tmp_path: Path) -> None:
+    first = train(run_file, tmp_path / "run")
+    last = (tmp_path / "run/checkpoints/last.safetensors").stat().st_mtime_ns
+    assert train(run_file, tmp_path / "run")["seconds"] == first["seconds"]
+    assert (tmp_path / "run/checkpoints/last.safetensors").stat().st_mtime_ns == last
+
+
+def test_json_and_toml_say_the_same(run_file: Path, tmp_path: Path) -> None:
+    as_json = tmp_path / "tiny.json"
+    as_json.write_text(json.dumps(tomllib.loads(TINY)))
+    assert read_run(as_json, []) == read_run(run_file, [])
+
+
+def test_the_folder_of_another_run_or_of_something_else_is_refused(run_file: Path, tmp_path: Path) -> None:
+    train(run_file, tmp_path / "run")
+    with pytest.raises(ExistsError, match=r"differs in seed, task\.model, train\.batch_size"):
+        train(run_file, tmp_path / "run", overrides=["train.batch_size=8", "seed=2", "task.model=C2"])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/notes.txt").write_text("mine")
+    with pytest.raises(ExistsError, match="no run"):
+        train(run_file, tmp_path / "other")
+
+
+def test_a_run_may_be_made_longer(run_file: Path, tmp_path: Path) -> None:
+    train(run_file, tmp_path / "run")
+    assert train(run_file, tmp_path / "run", overrides=["train.steps=8"])["step"] == 8
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.stepz=3", r"\[train\] has no option 'stepz'; did you mean 'steps'\?"),
+        ("train.steps=many", r"\[train\] 'steps' should be a valid integer"),
+        ("train.batch_size=0", "batch_size is 0"),
+        ("train.precision=fp8", "precision"),
+        ("task.kind=gan", "kind"),
+        ("task.synth=fmm", "no synth 'fmm'"),
+        ("task.model=Conv9", "no model 'Conv9'"),
+        ("data.pitch_hz=[800.0, 100.0]", "ascending range"),
+        ("data.folder=nowhere", "nowhere"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_is_written(
+    override: str, message: str, run_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises((ConfigError, RetimbreError), match=message):
+        train(run_file, tmp_path / "run", overrides=[override])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_rehearsal_writes_nothing_and_tells_the_sizes(run_file: Path, tmp_path: Path) -> None:
+    told = rehearse(read_run(run_file, []), Session(tmp_path / "run"))
+    assert told["features"] == [1, 16, 257]
+    assert told["num_samples"] == 4096
+    assert told["config"]["task"]["levels"] == {}
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_warm_start_begins_with_the_weights_of_a_model_and_refuses_another_shape(
+    run_file: Path, tmp_path: Path
+) -> None:
+    train(run_file, tmp_path / "first")
+    frozen = ["train.steps=1", "train.learning_rate=1e-12"]
+    train(run_file, tmp_path / "second", overrides=frozen, warm_start=str(tmp_path / "first"))
+    first, second = (load_inverter(tmp_path / name).state_dict() for name in ("first", "second"))
+    for name, weights in first.items():
+        # Weight decay and the stored 16 bits.
+        torch.testing.assert_close(second[name], weights, atol=1e-3, rtol=1e-3)
+    with pytest.raises(CheckpointError, match="do not fit this run"):
+        train(run_file, tmp_path / "third", overrides=["task.model=C2"], warm_start=str(tmp_path / "first"))
+
+
+def test_a_failing_batch_ends_the_run_with_its_error_and_leaves_no_model(
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: object, batch: object, *, step: int) -> None:
+        raise ValueError("a bad batch")
+
+    monkeypatch.setattr(tasks.InversionTask, "update", fail)
+    with pytest.raises(ValueError, match="a bad batch"):
+        train(run_file, tmp_path / "run")
+    assert not RunFolder(tmp_path / "run").model.exists()
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_every_run_file_of_the_project_is_valid(path: Path) -> None:
+    config = read_run(path, [])
+    assert isinstance(config, RunConfig)
+    assert config.train.warmup_steps < config.train.steps
+
+
+def test_a_run_can_train_on_a_data_set_of_the_same_synthesizer(run_file: Path, tmp_path: Path) -> None:
+    make_dataset(tmp_path / "set", SetOptions("two-sine", size=60, seconds=0.25))
+    overrides = [f'data.folder="{tmp_path / "set"}"', "data.validation_clips=4"]
+    assert train(run_file, tmp_path / "run", overrides=overrides)["finished"]
+    with pytest.raises(ConfigError, match="samples"):
+        run_session(read_run(run_file, [*overrides, "task.seconds=0.5"]), Session(tmp_path / "other"))
