@@ -5,7 +5,7 @@
 # make docs    the pages that are generated
 
 PYTHON ?= python3
-DEMO_SOUND ?= $(firstword $(wildcard examples/*.wav examples/*.flac))
+DEMO_SOUND ?= examples/rhodes_g3.flac
 DEMO_OUT := out/demo
 
 .PHONY: setup demo test wheel docs clean

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from retimbre.cli.app import run
+from retimbre.matching.task import InversionTask
 
 TINY = """
 [task]
@@ -62,3 +63,14 @@ def test_the_users_mistake_is_one_line_and_exit_status_2(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_ctrl_c_says_how_to_go_on_and_ends_with_130(
+    run_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: object, batch: object, *, step: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(InversionTask, "update", interrupt)
+    assert run(["train", run_file, "--out", str(tmp_path / "run")]) == 130
+    assert "run the same command again" in capsys.readouterr().err

@@ -78,6 +78,16 @@ def test_drawn_classes_are_even_and_notes_fill_their_ranges() -> None:
     assert 0.1 <= float(note.gate_s.min()) < float(note.gate_s.max()) <= 0.3
 
 
+@pytest.mark.slow
+def test_compiled_rendering_gives_the_same_pairs_up_to_rounding() -> None:
+    pairs = source("two-sine")
+    compiled = dataclasses.replace(pairs, compiled=True).pairs(torch.arange(4), "train")
+    eager = pairs.pairs(torch.arange(4), "train")
+    assert torch.equal(compiled.classes, eager.classes)
+    # Fused loops round phases differently: -80 dB.
+    torch.testing.assert_close(compiled.audio, eager.audio, atol=1e-4, rtol=0)
+
+
 def test_other_seeds_and_splits_are_other_pairs() -> None:
     first = source().patches(torch.arange(32), "train")[0]
     assert not torch.equal(first, source(seed=1).patches(torch.arange(32), "train")[0])

@@ -15,7 +15,8 @@ UNSURE = NoteHint(pitch_hz=220.0, confidence=0.1, gate_s=0.5, seconds=1.0)
 @pytest.mark.parametrize("name", SYNTHS)
 def test_the_same_seed_proposes_the_same_patches(name: str) -> None:
     pools = [
-        even_pool(name, SYNTHS[name].space, SURE, 20, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        even_pool(name, SYNTHS[name].space, SURE, 20, torch.Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
     ]
     assert torch.equal(pools[0].unit, pools[1].unit)
     assert torch.equal(pools[0].pitch_hz, pools[1].pitch_hz)

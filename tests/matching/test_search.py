@@ -95,7 +95,9 @@ def test_an_interrupted_search_gives_the_best_until_then() -> None:
     def interrupt(share: float) -> None:
         raise KeyboardInterrupt
 
-    found = Search(place, HINT, SearchConfig(count=3), 0).run(pool, losses, Budget(evaluations=10_000), interrupt)
+    found = Search(place, HINT, SearchConfig(count=3), 0).run(
+        pool, losses, Budget(evaluations=10_000), interrupt
+    )
     assert found.interrupted
     assert float(found.losses[0]) <= float(losses.min())
 
@@ -181,7 +183,9 @@ def test_a_herd_keeps_the_best() -> None:
         ("inversynth", 44_100, 0.3, 16_384),
     ],
 )
-def test_the_search_rate_is_the_best_that_is_affordable(name: str, own_rate: int, seconds: float, rate: int) -> None:
+def test_the_search_rate_is_the_best_that_is_affordable(
+    name: str, own_rate: int, seconds: float, rate: int
+) -> None:
     assert search_rate(SYNTHS[name], own_rate, seconds) == rate
 
 

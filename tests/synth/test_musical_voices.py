@@ -54,10 +54,10 @@ def test_a_held_note_is_on_the_pitch_of_its_key(patch: str) -> None:
 def test_fm_lines_stand_at_carrier_plus_and_minus_multiples_of_the_modulator() -> None:
     frequency, power = spectrum_of(render("fm2op", {**HELD, "ratio": 3.0, "index": 1.0, "index_sustain": 1.0}, 500.0)[RATE // 2 :])
     loud = {round(frequency[index] / 500.0) for index in np.flatnonzero(power > 1e-4 * power.max())}
-    assert loud == {1, 2, 4, 5, 7}  # |1 + 3k| for k = -2 .. 2
+    assert loud == {1, 2, 4, 5, 7, 8, 10}  # |1 + 3k| for k = -3 .. 3: J_4(1) squared is under 1e-5
 
 
-@pytest.mark.parametrize(("pitch_hz", "harmonics"), [(1000.0, 22), (5000.0, 4)])
+@pytest.mark.parametrize(("pitch_hz", "harmonics"), [(1000.0, 20), (5000.0, 4)])
 def test_a_saw_has_every_harmonic_that_fits_and_no_more(pitch_hz: float, harmonics: int) -> None:
     frequency, power = spectrum_of(render("subtractive", {**HELD, **OPEN, "wave1": "saw", "mix": 0.0}, pitch_hz)[RATE // 2 :])
     peaks = [power[np.abs(frequency - k * pitch_hz) < 5.0].max() for k in range(1, harmonics + 1)]
@@ -78,8 +78,8 @@ def test_key_tracking_moves_the_cutoff_with_the_key() -> None:
         first, eighth = (power[np.abs(frequency - k * pitch_hz) < 4.0].max() for k in (1, 8))
         return 10.0 * np.log10(first / eighth)
 
-    assert tilt_db(1046.5, 1.0) == pytest.approx(tilt_db(261.6, 1.0), abs=0.5)
-    assert tilt_db(1046.5, 0.0) > tilt_db(261.6, 0.0) + 6.0
+    assert tilt_db(523.25, 1.0) == pytest.approx(tilt_db(130.81, 1.0), abs=0.5)
+    assert tilt_db(523.25, 0.0) > tilt_db(130.81, 0.0) + 6.0
 
 
 def test_the_bend_starts_where_it_says_and_dies_away() -> None:

@@ -116,8 +116,9 @@ def test_velocity_scales_the_sound(synth: Synth) -> None:
     assert torch.allclose(half, 0.5 * full, atol=1e-5)
 
 
-@every_synth
+@pytest.mark.parametrize("synth", [synth for synth in SYNTHS.values() if synth.name != "fm4"], ids=lambda synth: synth.name)
 def test_a_curve_for_a_knob_that_takes_none_is_refused(synth: Synth) -> None:
+    """Every knob of `fm4` takes one."""
     name = next(name for name in synth.space.names if name not in synth.curves and synth.space[name].width == 1)
     knobs = drawn(synth, 2) | {name: torch.ones(2, 5)}
     with pytest.raises(ConfigError, match=f"{name} cannot vary within a clip"):

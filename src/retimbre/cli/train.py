@@ -72,7 +72,11 @@ def train(
             advance(progress.step - reached)
             reached = progress.step
 
-        manifest = run_session(config, Session(folder, device, warm_start, tell))
+        try:
+            manifest = run_session(config, Session(folder, device, warm_start, tell))
+        except KeyboardInterrupt:
+            console.say("run the same command again to continue at the last saved state")
+            raise
     if not manifest["finished"]:
         console.say(f"stopped at step {manifest['step']} of {manifest['steps']}; run it again to continue")
     _show(manifest, json)

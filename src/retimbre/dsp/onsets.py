@@ -204,7 +204,7 @@ def _envelope_db(samples: Float[Tensor, " samples"], sample_rate: int) -> Float[
 def _release_frame(level_db: Float[Tensor, " frames"]) -> int | None:
     """Where the release starts in an envelope that begins at its peak; None if it has no release."""
     num_frames = len(level_db)
-    knees = torch.arange(_SHORTEST_LINE, num_frames - _SHORTEST_LINE)
+    knees = torch.arange(_SHORTEST_LINE, max(_SHORTEST_LINE, num_frames - _SHORTEST_LINE))
     if len(knees) == 0:
         return None
     before = _line_fits(level_db)

@@ -56,12 +56,13 @@ class ClassLayout(nn.Module):
 
     Attributes:
         counts: Classes of each knob.
-        is_ordered: Whether each knob's classes have an order.
+        ordered: Whether the classes of each knob have an order.
         valid: Which cells of the padded table are classes.
         level_units: The place of each class in the unit interval, zeros for choices.
         columns: The column of the unit cube of each ordered knob, the first column of each choice.
     """
 
+    ordered: Tensor
     valid: Tensor
     level_units: Tensor
     columns: Tensor
@@ -70,7 +71,6 @@ class ClassLayout(nn.Module):
     def __init__(self, space: ParameterSpace) -> None:
         super().__init__()
         self.counts = space.class_counts
-        self.is_ordered = tuple(not isinstance(parameter, Choice) for parameter in space.searched)
         most = max(self.counts)
         widths = [parameter.width for parameter in space.searched]
         valid = torch.tensor([[index < count for index in range(most)] for count in self.counts])
@@ -78,6 +78,7 @@ class ClassLayout(nn.Module):
         cells = torch.full(valid.shape, sum(self.counts))
         cells[valid] = torch.arange(sum(self.counts))
         tables = {
+            "ordered": torch.tensor([not isinstance(parameter, Choice) for parameter in space.searched]),
             "valid": valid,
             "_cells": cells,
             "level_units": torch.tensor(
@@ -190,8 +191,7 @@ class SoftmaxHead(Head):
         distance = self.layout.exact_distance(targets.unit) / self.neighbour_classes
         gaussian = (-0.5 * distance.square()).masked_fill(~self.layout.valid, -math.inf).softmax(2)
         hard = functional.one_hot(targets.classes, gaussian.shape[2]).to(gaussian.dtype)
-        is_ordered = torch.tensor(self.layout.is_ordered, device=gaussian.device)
-        return torch.where(is_ordered[:, None], gaussian, hard)
+        return torch.where(self.layout.ordered[:, None], gaussian, hard)
 
     def log_scores(self, outputs: Float[Tensor, "batch outputs"]) -> Float[Tensor, "batch searched most"]:
         """The outputs."""
@@ -207,18 +207,15 @@ class RegressionHead(Head):
         super().__init__(space)
         layout = self.layout
         counts = [
-            1 if ordered else count for ordered, count in zip(layout.is_ordered, layout.counts, strict=True)
+            1 if ordered else count
+            for ordered, count in zip(layout.ordered.tolist(), layout.counts, strict=True)
         ]
         self.num_outputs = sum(counts)
         self.log_sigma = nn.Parameter(torch.full((len(counts),), math.log(0.1)))
         starts = torch.tensor([sum(counts[:index]) for index in range(len(counts))])
         within = torch.arange(layout.valid.shape[1]).expand(layout.valid.shape)
-        is_choice = ~torch.tensor(layout.is_ordered)
-        cells = (starts[:, None] + within * is_choice[:, None]).clamp(max=self.num_outputs - 1)
+        cells = (starts[:, None] + within * ~layout.ordered[:, None]).clamp(max=self.num_outputs - 1)
         self.register_buffer("_output_of_cell", cells, persistent=False)
-        self.register_buffer("_is_ordered", ~is_choice, persistent=False)
-
-    _is_ordered: Tensor
 
     def loss(self, outputs: Float[Tensor, "batch outputs"], targets: Targets) -> Float[Tensor, ""]:
         """Squared error for ordered knobs, cross-entropy for choices, mean over batch and knobs.
@@ -233,19 +230,19 @@ class RegressionHead(Head):
         surprise = -self.log_probabilities(outputs).gather(2, targets.classes[:, :, None])[:, :, 0]
         # The likelihood's value is taken off again, so that the number reported is the error itself.
         ordered = error + likelihood - likelihood.detach()
-        return torch.where(self._is_ordered, ordered, surprise).mean()
+        return torch.where(self.layout.ordered, ordered, surprise).mean()
 
     def log_scores(self, outputs: Float[Tensor, "batch outputs"]) -> Float[Tensor, "batch searched most"]:
         """Gaussian log densities of ordered knobs at their classes; the outputs of choices."""
         table = self._table(outputs)
         distance = (table.clamp(0.0, 1.0) - self.layout.level_units) / self._sigma()[:, None]
-        scores = torch.where(self._is_ordered[:, None], -0.5 * distance.square(), table)
+        scores = torch.where(self.layout.ordered[:, None], -0.5 * distance.square(), table)
         return scores.masked_fill(~self.layout.valid, -math.inf)
 
     def _table(self, outputs: Tensor) -> Tensor:
         """Outputs as a padded table; an ordered knob's number, 0.5 above its output, stands in each of its cells."""
         table = outputs[:, self._output_of_cell]
-        return torch.where(self._is_ordered[:, None], table + 0.5, table)
+        return torch.where(self.layout.ordered[:, None], table + 0.5, table)
 
     def _sigma(self) -> Tensor:
         return self.log_sigma.exp().clamp(*SIGMA_RANGE)

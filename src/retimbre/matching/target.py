@@ -20,6 +20,7 @@ from retimbre.dsp import audiofile
 from retimbre.dsp.level import active_region, is_silent, rms, to_db
 from retimbre.dsp.onsets import NoteSegment, gate_seconds, segment_note
 from retimbre.dsp.pitch import HIGHEST_HZ, LOWEST_HZ, note_pitch
+from retimbre.dsp.polyphony import POLYPHONIC_ABOVE, polyphony
 from retimbre.matching.propose import NoteHint
 
 # Shorter sounds hold no more than two frames of the coarsest measure; nothing can be told about their course.
@@ -31,6 +32,9 @@ MOST_ONSETS = 3
 # How much silence after the last audible moment is compared while searching: enough that a release which rings on
 # costs something, not so much that silence is most of what is compared.
 _TAIL_S = 0.3
+
+# Below this confidence of pitch a sound is noise rather than a chord, whose pitch has a confidence of about a half.
+_PITCHED = 0.35
 
 # At most this much of a file is read: a phrase is judged by its first half minute.
 _LOOKED_AT_S = 30.0
@@ -125,16 +129,17 @@ def find_target(sound: audiofile.Sound, settings: TargetSettings) -> Target:
             f"{sound.path}: too short: {1e3 * len(audible) / rate:.1f} ms of sound, "
             f"but a match takes {1e3 * SHORTEST_S:g} ms or more"
         )
+    hint = _hint(audible, rate, settings)
     return Target(
         path=sound.path,
         samples=samples,
         sample_rate=rate,
         search_samples=min(len(samples), len(audible) + round(_TAIL_S * rate)),
         start_s=segment.start / rate,
-        hint=_hint(audible, rate, settings),
+        hint=hint,
         level_db=float(to_db(rms(samples))),
         reason=segment.reason,
-        warnings=_warnings(sound, segment, audible),
+        warnings=_warnings(sound, segment, audible, hint),
     )
 
 
@@ -164,7 +169,9 @@ def _hint(audible: Tensor, rate: int, settings: TargetSettings) -> NoteHint:
     return NoteHint(heard_hz, estimate.confidence, gate_s, seconds)
 
 
-def _warnings(sound: audiofile.Sound, segment: NoteSegment, audible: Tensor) -> tuple[str, ...]:
+def _warnings(
+    sound: audiofile.Sound, segment: NoteSegment, audible: Tensor, hint: NoteHint
+) -> tuple[str, ...]:
     rate = sound.sample_rate
     seconds = len(audible) / rate
     matched = f"{segment.start / rate:.2f} to {segment.stop / rate:.2f} s"
@@ -172,11 +179,15 @@ def _warnings(sound: audiofile.Sound, segment: NoteSegment, audible: Tensor) -> 
         f"{sound.channels} channels, mixed to one": sound.channels > 1 and sound.mix != "loudest",
         f"only {matched} of {sound.seconds:.2f} s is matched: {segment.reason}": _left_out(sound, segment),
         f"{segment.num_onsets} onsets, matched as one note": not _left_out(sound, segment) and segment.num_onsets > 1,
-        "several pitches seem to sound at once, matched as one note": False,
+        "several pitches seem to sound at once, matched as one note": _is_chord(audible, rate, hint),
         f"only the first {_LOOKED_AT_S:g} s of the file were read": sound.seconds >= _LOOKED_AT_S,
         f"only {seconds * 1e3:.0f} ms long: there is little to go by": seconds < 0.05,
     }
     return (*sound.remarks, *(clause for clause, applies in clauses.items() if applies))
+
+
+def _is_chord(audible: Tensor, rate: int, hint: NoteHint) -> bool:
+    return hint.confidence >= _PITCHED and polyphony(audible, rate) > POLYPHONIC_ABOVE
 
 
 def _left_out(sound: audiofile.Sound, segment: NoteSegment) -> bool:

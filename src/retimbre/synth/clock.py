@@ -16,7 +16,7 @@ import functools
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 BLOCK_SAMPLES = 64
@@ -83,32 +83,35 @@ class Clock:
         """
         if torch.compiler.is_compiling():
             return shape(self.sample_s)
-        starts = shape(self.block_s[None])
-        ends = shape(self.edge_s[None, 1:] - JUST_BEFORE_S)  # where a jump falls on an edge, the level before it
+        corner_block = self._block_of(corners_s)
+        corner_s = (self.block_s[corner_block][:, :, None] + self.offset_s).flatten(1)
+        ends_s = self.edge_s[1:] - JUST_BEFORE_S  # where a jump falls on an edge, the level before it
+        edges_s = torch.cat([self.block_s, ends_s])[None].expand(corner_s.shape[0], -1)
+        starts, ends, corners = shape(torch.cat([edges_s, corner_s], dim=1)).split(
+            [self.num_blocks, self.num_blocks, corner_s.shape[1]], dim=1
+        )
         ramp = torch.arange(BLOCK_SAMPLES, device=self.device) / BLOCK_SAMPLES
         left = torch.stack([starts, ends - starts], dim=2).float()
-        lines = outer_sum(
-            left, torch.stack([torch.ones_like(ramp), ramp])[None].expand(left.shape[0], -1, -1)
-        )
-        return self.flatten(self._with_corners(lines, shape, corners_s))
+        lines = outer_sum(left, torch.stack([torch.ones_like(ramp), ramp])[None].expand(left.shape[0], -1, -1))
+        place = corner_block[:, :, None].expand(-1, -1, BLOCK_SAMPLES)
+        return self.flatten(lines.scatter(1, place, corners.float().reshape(place.shape)))
 
-    def _with_corners(
-        self, lines: Tensor, shape: Callable[[Tensor], Tensor], corners_s: Float[Tensor, "batch corners"]
-    ) -> Tensor:
-        """The lines with the blocks that hold a corner computed sample by sample."""
-        corners = corners_s.shape[1]
-        block = (corners_s.detach().double() * (self.sample_rate / BLOCK_SAMPLES)).floor()
-        block = block.nan_to_num(0.0).clamp(0, self.num_blocks - 1).long()
-        times = self.block_s[block][:, :, None] + self.offset_s
-        exact = shape(times.flatten(1)).float().reshape(-1, corners, BLOCK_SAMPLES)
-        return lines.scatter(1, block[:, :, None].expand(-1, -1, BLOCK_SAMPLES), exact)
+    def _block_of(self, second: Float[Tensor, "batch corners"]) -> Int[Tensor, "batch corners"]:
+        """The block that a time falls in, the nearest one if none."""
+        block = (second.detach().double() * (self.sample_rate / BLOCK_SAMPLES)).floor()
+        return block.nan_to_num(0.0).clamp(0, self.num_blocks - 1).long()
 
 
 def outer_sum(
     left: Float[Tensor, "batch blocks terms"], right: Float[Tensor, "batch terms offsets"]
 ) -> Float[Tensor, "batch blocks offsets"]:
     """Sum over terms of (a function of the block) x (a function of the offset within it): a batched matrix product."""
-    return torch.bmm(left, right)
+    if not torch.compiler.is_compiling():
+        return torch.bmm(left, right)
+    total = left[:, :, 0, None] * right[:, 0, None]
+    for term in range(1, left.shape[2]):
+        total = total + left[:, :, term, None] * right[:, term, None]
+    return total
 
 
 def curve_at(curve: Float[Tensor, "batch points"], position: Float[Tensor, " n"]) -> Float[Tensor, "batch n"]:

@@ -95,6 +95,7 @@ def resonant(
 # Coefficients that stand still
 
 
+@torch.compiler.disable  # matrix products already, and too small otherwise to be worth compiling
 def lowpass(
     audio: Float[Tensor, "batch samples"],
     cutoff_hz: Float[Tensor, " batch"],
@@ -197,6 +198,7 @@ def swept_filter(
     return torch.stack(out).t().reshape(batch, -1)[:, :num_samples]
 
 
+@torch.compiler.disable  # many small operations on short tensors
 def _scan(
     filter_: StateSpace, kick1: Float[Tensor, "batch blocks"], kick2: Float[Tensor, "batch blocks"]
 ) -> tuple[Tensor, Tensor]:

@@ -51,6 +51,14 @@ def modulated_phase(
         sine_cycles: S, the modulation index over 2 pi of phase modulation by a sine.
         cosine_cycles: K; frequency modulation f (1 + D sin(2 pi v t)) has K = f D / (2 pi v).
     """
+    return clock.flatten(outer_sum(*_modulated_terms(carrier_hz, rate_hz, sine_cycles, cosine_cycles, clock)))
+
+
+@torch.compiler.disable  # a compiler would redo this block arithmetic at every sample
+def _modulated_terms(
+    carrier_hz: Tensor, rate_hz: Tensor, sine_cycles: Tensor, cosine_cycles: Tensor, clock: Clock
+) -> tuple[Float[Tensor, "batch blocks 4"], Float[Tensor, "batch 4 offsets"]]:
+    """The factors of `modulated_phase` that belong to the block, and those that belong to the offset."""
     carrier, rate = carrier_hz.double()[:, None], rate_hz.double()[:, None]
     sine, cosine = sine_cycles.double()[:, None], cosine_cycles.double()[:, None]
     at_block, at_offset = TURN * rate * clock.block_s, TURN * rate * clock.offset_s
@@ -60,21 +68,27 @@ def modulated_phase(
     left = [start, torch.ones_like(start), sine * sin_a - cosine * cos_a, sine * cos_a + cosine * sin_a]
     ones = torch.ones_like(at_offset)
     right = [ones, carrier * clock.offset_s, torch.cos(at_offset) - 1.0, torch.sin(at_offset)]
-    return clock.flatten(outer_sum(torch.stack(left, dim=2).float(), torch.stack(right, dim=1).float()))
+    return torch.stack(left, dim=2).float(), torch.stack(right, dim=1).float()
 
 
 def swept_phase(frequency_hz: Float[Tensor, "batch edges"], clock: Clock) -> Float[Tensor, "batch samples"]:
     """The phase of a frequency that is given at the edges of the clock's blocks and straight between them, in cycles."""
+    return clock.flatten(outer_sum(*_swept_terms(frequency_hz, clock)))
+
+
+@torch.compiler.disable  # as above
+def _swept_terms(
+    frequency_hz: Float[Tensor, "batch edges"], clock: Clock
+) -> tuple[Float[Tensor, "batch blocks 3"], Float[Tensor, "batch 3 offsets"]]:
+    """The factors of `swept_phase` that belong to the block, and those that belong to the offset."""
     frequency = frequency_hz.double()
     seconds = BLOCK_SAMPLES / clock.sample_rate
     per_block = (frequency[:, :-1] + frequency[:, 1:]) * (0.5 * seconds)
     start = torch.cat([torch.zeros_like(per_block[:, :1]), per_block.cumsum(1)[:, :-1]], dim=1)
     start = start - start.detach().floor()
-    slope = frequency.diff() / (2.0 * seconds)
-    left = torch.stack([start, frequency[:, :-1], slope], dim=2).float()
-    offset = clock.offset_s
-    right = torch.stack([torch.ones_like(offset), offset, offset.square()]).float()
-    return clock.flatten(outer_sum(left, right[None].expand(left.shape[0], -1, -1)))
+    left = torch.stack([start, frequency[:, :-1], frequency.diff() / (2.0 * seconds)], dim=2).float()
+    right = torch.stack([torch.ones_like(clock.offset_s), clock.offset_s, clock.offset_s.square()]).float()
+    return left, right[None].expand(left.shape[0], -1, -1)
 
 
 def curved_phase(frequency_hz: Float[Tensor, "batch points"], clock: Clock) -> Float[Tensor, "batch samples"]:
@@ -107,12 +121,13 @@ def triangle(phase: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 def square(phase: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """+1 in the first half of a cycle, -1 in the second."""
-    return 1.0 - 2.0 * (2.0 * phase).floor().remainder(2.0)
+    return torch.where(phase - phase.floor() < 0.5, 1.0, -1.0)
 
 
 # Band-limited waves
 
 
+@torch.compiler.disable  # compilers have no code for complex numbers, and the table is short
 def harmonic_table(
     harmonics: Complex[Tensor, "batch harmonics"], highest_hz: Float[Tensor, " batch"], sample_rate: float
 ) -> Float[Tensor, "batch table"]:
@@ -171,6 +186,7 @@ def pulse_harmonics(width: Float[Tensor, " batch"], count: int) -> Complex[Tenso
 # Noise
 
 
+@torch.compiler.disable  # the tape is made once and kept
 def noise(seed: Int[Tensor, " batch"], clock: Clock) -> Float[Tensor, "batch samples"]:
     """White Gaussian noise of variance 1: a stretch of one fixed tape, starting where the seed says."""
     tape = _noise_tape(clock.device)

@@ -223,7 +223,7 @@ class RunFolder:
             if self.path.exists() and any(self.path.iterdir()):
                 raise ExistsError(f"{self.path}: holds files, but no run; name another folder with --out")
         else:
-            begun = build(RunConfig, read_run_file(self.config), "")
+            begun = read_run(self.config, [])
             differing = differences(dump(begun), dump(config))
             if differing:
                 raise ExistsError(
