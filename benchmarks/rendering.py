@@ -32,7 +32,8 @@ import torch  # noqa: E402
 from retimbre.core.random import uniform  # noqa: E402
 from retimbre.synth.base import Note, Synth  # noqa: E402
 from retimbre.synth.catalog import SYNTHS  # noqa: E402
-from retimbre.synth.compiled import CompiledRenderer, compiler_available  # noqa: E402
+from retimbre.synth.compiled import CompiledRenderer
+from retimbre.synth.fusing import compiler_available  # noqa: E402
 
 RATE = 16_384
 BATCH = 32

@@ -62,14 +62,21 @@ GOOD = {
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_a_sound_of_any_make_is_matched(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sound_of_any_make_is_matched(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     samples, rate, subtype = GOOD[kind]
     soundfile.write(tmp_path / "sound.wav", samples, rate, subtype=subtype)
     assert run(["match", str(tmp_path / "sound.wav"), "--out", str(tmp_path / "out"), "--json", *QUICK]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["sounds"][0]["pitch"]["pitch_hz"] == pytest.approx(440.0, rel=0.01)
     said = " ".join(printed["sounds"][0]["warnings"])
-    expected = {"clipped": "clipped", "stereo": "2 channels", "out of phase": "cancel", "louder than full scale": "louder"}
+    expected = {
+        "clipped": "clipped",
+        "stereo": "2 channels",
+        "out of phase": "cancel",
+        "louder than full scale": "louder",
+    }
     assert expected.get(kind, "") in said
 
 

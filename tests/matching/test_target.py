@@ -49,7 +49,11 @@ def test_a_given_pitch_is_taken_at_its_word(tmp_path: Path) -> None:
 
 
 def test_of_a_phrase_one_note_is_taken_and_what_is_left_out_is_told(tmp_path: Path) -> None:
-    notes = [part for key in (220.0, 330.0, 262.0, 196.0, 294.0, 247.0) for part in (tone(key, 0.4, 4.0), silence(0.05))]
+    notes = [
+        part
+        for key in (220.0, 330.0, 262.0, 196.0, 294.0, 247.0)
+        for part in (tone(key, 0.4, 4.0), silence(0.05))
+    ]
     notes[6] = 2.5 * notes[6]  # the fourth is the loudest
     target = read_target(written(tmp_path, *notes))
     assert target.hint.pitch_hz == pytest.approx(196.0, rel=0.01)
@@ -88,7 +92,9 @@ def test_a_sound_without_a_note_in_it_is_refused_with_its_name(
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("settings", [{"pitch_hz": 1.0}, {"pitch_hz": math.nan}, {"max_seconds": 0.0}, {"max_seconds": 1e9}])
+@pytest.mark.parametrize(
+    "settings", [{"pitch_hz": 1.0}, {"pitch_hz": math.nan}, {"max_seconds": 0.0}, {"max_seconds": 1e9}]
+)
 def test_settings_that_no_note_has_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         TargetSettings(**settings)

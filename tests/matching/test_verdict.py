@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,6 @@ from retimbre.matching.target import Target
 from retimbre.matching.verdict import MEASURES, Bench
 from retimbre.synth.catalog import SYNTHS
 from retimbre.synth.patches import render_patch
-from pathlib import Path
 
 
 def target_of(samples: torch.Tensor, rate: int) -> Target:

@@ -33,7 +33,9 @@ def test_the_block_filters_equal_a_float64_recursion_to_100_db(cutoff_hz: float,
     reference = recursion(noise, cutoff_hz, q)
     assert error_db(lowpass(noise, cutoff, quality, RATE), reference) < -100.0
     blocks = -(-5000 // SWEPT_BLOCK)
-    assert error_db(swept_filter(noise, cutoff[:, None].expand(-1, blocks), quality, RATE), reference) < -100.0
+    assert (
+        error_db(swept_filter(noise, cutoff[:, None].expand(-1, blocks), quality, RATE), reference) < -100.0
+    )
 
 
 def test_a_moving_cutoff_equals_the_recursion_whose_coefficients_change_between_blocks() -> None:
@@ -59,7 +61,9 @@ def test_a_moving_cutoff_equals_the_recursion_whose_coefficients_change_between_
 def test_the_gain_at_the_cutoff_is_q_and_falls_12_db_per_octave_above(q: float) -> None:
     impulse = torch.zeros(1, 16_384)
     impulse[0, 0] = 1.0
-    response = torch.fft.rfft(lowpass(impulse, torch.tensor([500.0]), torch.tensor([q]), RATE)[0].double()).abs()
+    response = torch.fft.rfft(
+        lowpass(impulse, torch.tensor([500.0]), torch.tensor([q]), RATE)[0].double()
+    ).abs()
     assert float(response[500]) == pytest.approx(q, rel=0.01)
     assert float(response[1]) == pytest.approx(1.0, rel=0.01)
     slope_db = 20.0 * math.log10(float(response[2000] / response[4000]))

@@ -22,7 +22,11 @@ BRIGHTEST: dict[str, tuple[str, dict[str, float | str]]] = {
 def render(name: str, values: dict[str, float | str], pitch_hz: float, seconds: float = 1.5) -> np.ndarray:
     synth = SYNTHS[name]
     note = Note.of(1, pitch_hz=pitch_hz, gate_s=10.0)
-    return synth.render(synth.space.from_values(values), note, num_samples=round(seconds * RATE))[0].double().numpy()
+    return (
+        synth.render(synth.space.from_values(values), note, num_samples=round(seconds * RATE))[0]
+        .double()
+        .numpy()
+    )
 
 
 def spectrum_of(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -52,14 +56,18 @@ def test_a_held_note_is_on_the_pitch_of_its_key(patch: str) -> None:
 
 
 def test_fm_lines_stand_at_carrier_plus_and_minus_multiples_of_the_modulator() -> None:
-    frequency, power = spectrum_of(render("fm2op", {**HELD, "ratio": 3.0, "index": 1.0, "index_sustain": 1.0}, 500.0)[RATE // 2 :])
+    frequency, power = spectrum_of(
+        render("fm2op", {**HELD, "ratio": 3.0, "index": 1.0, "index_sustain": 1.0}, 500.0)[RATE // 2 :]
+    )
     loud = {round(frequency[index] / 500.0) for index in np.flatnonzero(power > 1e-4 * power.max())}
     assert loud == {1, 2, 4, 5, 7, 8, 10}  # |1 + 3k| for k = -3 .. 3: J_4(1) squared is under 1e-5
 
 
 @pytest.mark.parametrize(("pitch_hz", "harmonics"), [(1000.0, 20), (5000.0, 4)])
 def test_a_saw_has_every_harmonic_that_fits_and_no_more(pitch_hz: float, harmonics: int) -> None:
-    frequency, power = spectrum_of(render("subtractive", {**HELD, **OPEN, "wave1": "saw", "mix": 0.0}, pitch_hz)[RATE // 2 :])
+    frequency, power = spectrum_of(
+        render("subtractive", {**HELD, **OPEN, "wave1": "saw", "mix": 0.0}, pitch_hz)[RATE // 2 :]
+    )
     peaks = [power[np.abs(frequency - k * pitch_hz) < 5.0].max() for k in range(1, harmonics + 1)]
     assert min(peaks) > 1e-5 * peaks[0]
 
@@ -88,7 +96,9 @@ def test_the_bend_starts_where_it_says_and_dies_away() -> None:
     for second, hertz in ((0.02, 400.0 * 2 ** np.exp(-0.02 / 0.2)), (1.4, 400.0)):
         middle = round(second * RATE)
         part = audio[middle - 800 : middle + 800] * np.hanning(1600)
-        assert np.abs(np.fft.rfft(part, 1 << 16)).argmax() * RATE / (1 << 16) == pytest.approx(hertz, rel=0.01)
+        assert np.abs(np.fft.rfft(part, 1 << 16)).argmax() * RATE / (1 << 16) == pytest.approx(
+            hertz, rel=0.01
+        )
 
 
 def test_a_table_position_of_zero_is_nearly_a_sine_and_one_has_all_its_harmonics() -> None:

@@ -12,10 +12,16 @@ from retimbre.synth.catalog import SYNTHS
 RATE = 16_384
 
 
-def render(name: str, values: dict[str, float], *, pitch_hz: float = 440.0, seconds: float = 1.0) -> np.ndarray:
+def render(
+    name: str, values: dict[str, float], *, pitch_hz: float = 440.0, seconds: float = 1.0
+) -> np.ndarray:
     synth = SYNTHS[name]
     note = Note.of(1, pitch_hz=pitch_hz, gate_s=synth.default_gate_s)
-    return synth.render(synth.space.from_values(values), note, num_samples=round(seconds * RATE))[0].double().numpy()
+    return (
+        synth.render(synth.space.from_values(values), note, num_samples=round(seconds * RATE))[0]
+        .double()
+        .numpy()
+    )
 
 
 def peaks_hz(audio: np.ndarray, count: int) -> list[float]:
@@ -41,7 +47,9 @@ def adsr_at(second: float, attack: float, decay: float, level: float, release: f
 
 
 def test_two_sines_peak_at_their_frequencies() -> None:
-    assert peaks_hz(render("two-sine", {"f1": 200.0, "f2": 1600.0}), 2) == pytest.approx([200.0, 1600.0], abs=1.0)
+    assert peaks_hz(render("two-sine", {"f1": 200.0, "f2": 1600.0}), 2) == pytest.approx(
+        [200.0, 1600.0], abs=1.0
+    )
 
 
 @pytest.mark.parametrize(("pitch_hz", "peak_hz"), [(440.0, 440.0), (880.0, 880.0), (110.0, 110.0)])
@@ -63,7 +71,15 @@ def test_fm_equals_a_scalar_program_sample_by_sample() -> None:
 
 
 def test_fm_at_its_most_extreme_stays_with_the_scalar_program() -> None:
-    values = {"C": 1046.5, "M": 1.0, "D": 1.5, "attack": 0.0, "decay": 0.0, "sustain": 1.0, "sustain_level": 1.0}
+    values = {
+        "C": 1046.5,
+        "M": 1.0,
+        "D": 1.5,
+        "attack": 0.0,
+        "decay": 0.0,
+        "sustain": 1.0,
+        "sustain_level": 1.0,
+    }
     second = np.arange(RATE) / RATE
     step = np.float32(1046.5).astype(float) * (1.0 + 1.5 * np.sin(2 * np.pi * second)) / RATE
     reference = np.sin(2 * np.pi * (np.cumsum(step) - step))
@@ -71,7 +87,10 @@ def test_fm_at_its_most_extreme_stays_with_the_scalar_program() -> None:
 
 
 def test_a_slow_deep_modulation_puts_sidebands_at_multiples_of_the_modulator() -> None:
-    audio = render("fm", {"C": 880.0, "M": 30.0, "D": 0.03, "attack": 0.0, "decay": 0.0, "sustain": 1.0, "sustain_level": 1.0})
+    audio = render(
+        "fm",
+        {"C": 880.0, "M": 30.0, "D": 0.03, "attack": 0.0, "decay": 0.0, "sustain": 1.0, "sustain_level": 1.0},
+    )
     assert peaks_hz(audio, 3) == pytest.approx([850.0, 880.0, 910.0], abs=1.0)
 
 
@@ -109,7 +128,9 @@ def test_inversynth_is_the_paper_s_formula() -> None:
     for name, wave in waves.items():
         f, v, b, a = (values[f"{symbol}_{name}"] for symbol in "fvBA")
         mixed += a * wave(f * second + b * np.sin(2 * np.pi * v * second) / (2 * np.pi))
-    envelope = np.array([adsr_at(t, values["a"], values["d"], values["s"], values["r"], 0.75) for t in second])
+    envelope = np.array(
+        [adsr_at(t, values["a"], values["d"], values["s"], values["r"], 0.75) for t in second]
+    )
     warped = 2.0 * RATE * math.tan(math.pi * values["f_cut"] / RATE)
     coefficients = scipy.signal.bilinear([warped**2], [1.0, warped / values["q"], warped**2], RATE)
     filtered = scipy.signal.lfilter(*coefficients, 0.25 * mixed * envelope)
@@ -129,7 +150,12 @@ def test_the_gater_cuts_the_sound_on_and_off_at_its_rate() -> None:
 
 def test_a_cutoff_curve_sweeps_the_filter() -> None:
     synth = SYNTHS["inversynth"]
-    bright = {name: value for name, value in INVERSYNTH.items() if name != "f_cut"} | {"A_sqr": 1.0, "s": 1.0, "f_gate": 0.5, "q": 0.7}
+    bright = {name: value for name, value in INVERSYNTH.items() if name != "f_cut"} | {
+        "A_sqr": 1.0,
+        "s": 1.0,
+        "f_gate": 0.5,
+        "q": 0.7,
+    }
     knobs = synth.space.from_values(bright) | {"f_cut": torch.tensor([[4000.0, 200.0]])}
     audio = synth.render(knobs, Note.of(1, gate_s=2.0), num_samples=RATE)[0].double().numpy()
 

@@ -75,9 +75,11 @@ def test_named_values_survive_the_way_through_knobs(space: ParameterSpace) -> No
 def test_a_label_has_one_hot_bit_per_knob_and_the_paper_s_length() -> None:
     space = SPACES["inversynth"]
     label = space.to_one_hot(drawn_classes(space))
-    assert label.shape[1] == 368 and len(space.searched) == 23
+    assert label.shape[1] == 368
+    assert len(space.searched) == 23
     assert torch.equal(label.sum(1), torch.full((64,), 23.0))
-    assert SPACES["fm"].total_classes == 144 and SPACES["fm4"].total_classes == 256
+    assert SPACES["fm"].total_classes == 144
+    assert SPACES["fm4"].total_classes == 256
 
 
 def test_travel_means_what_its_scale_says() -> None:
@@ -91,8 +93,12 @@ def test_travel_means_what_its_scale_says() -> None:
 
 def test_fixed_knobs_keep_their_value_and_take_no_column_and_no_class() -> None:
     narrow = SMALL.with_fixed({"cutoff": 321.0, "wave": "sine"})
-    assert narrow.width == 3 and narrow.class_counts == (3, 16, 16)
-    for knobs in (narrow.from_unit(torch.rand(4, 3)), narrow.from_classes(torch.zeros(4, 3, dtype=torch.int64))):
+    assert narrow.width == 3
+    assert narrow.class_counts == (3, 16, 16)
+    for knobs in (
+        narrow.from_unit(torch.rand(4, 3)),
+        narrow.from_classes(torch.zeros(4, 3, dtype=torch.int64)),
+    ):
         assert torch.equal(knobs["cutoff"], torch.full((4,), 321.0))
         assert torch.equal(knobs["wave"], torch.tensor([[0.0, 1.0]]).expand(4, 2))
         assert list(knobs) == list(SMALL.names)

@@ -17,7 +17,9 @@ NUM_SAMPLES = 4000
 
 def drawn(synth: Synth, count: int, seed: int = 0) -> dict[str, torch.Tensor]:
     rows = torch.arange(count)
-    return synth.space.from_unit(synth.space.draw_unit(uniform(seed, "voices", rows, len(synth.space.searched))))
+    return synth.space.from_unit(
+        synth.space.draw_unit(uniform(seed, "voices", rows, len(synth.space.searched)))
+    )
 
 
 def notes(count: int) -> Note:
@@ -33,7 +35,8 @@ def notes(count: int) -> Note:
 def test_audio_is_finite_float32_and_has_the_length_asked_for(synth: Synth) -> None:
     for num_samples in (1, 63, 64, 65, NUM_SAMPLES):
         audio = synth.render(drawn(synth, 8), notes(8), num_samples=num_samples)
-        assert audio.shape == (8, num_samples) and audio.dtype == torch.float32
+        assert audio.shape == (8, num_samples)
+        assert audio.dtype == torch.float32
         assert bool(audio.isfinite().all())
 
 
@@ -43,7 +46,9 @@ def test_an_item_does_not_depend_on_its_batch(synth: Synth) -> None:
     together = synth.render(knobs, note, num_samples=NUM_SAMPLES)
     for item in range(5):
         only = slice(item, item + 1)
-        alone = synth.render({name: knob[only] for name, knob in knobs.items()}, note[only], num_samples=NUM_SAMPLES)
+        alone = synth.render(
+            {name: knob[only] for name, knob in knobs.items()}, note[only], num_samples=NUM_SAMPLES
+        )
         # Matrix products round differently by batch size; a wave's edge may then fall a sample to the side.
         difference = (alone - together[only]).square().mean().sqrt()
         assert float(difference) <= 1e-4 * float(together[only].square().mean().sqrt()) + 1e-7
@@ -59,7 +64,9 @@ def test_rendering_in_chunks_changes_nothing(synth: Synth) -> None:
 
 @every_synth
 def test_gradients_are_finite_at_the_edges_of_the_unit_cube(synth: Synth) -> None:
-    corners = torch.stack([torch.zeros(synth.space.width), torch.ones(synth.space.width), torch.full((synth.space.width,), 0.5)])
+    corners = torch.stack(
+        [torch.zeros(synth.space.width), torch.ones(synth.space.width), torch.full((synth.space.width,), 0.5)]
+    )
     unit = corners.requires_grad_()
     pitch = notes(3).pitch_hz.requires_grad_()
     note = dataclasses.replace(notes(3), pitch_hz=pitch)
@@ -71,7 +78,11 @@ def test_gradients_are_finite_at_the_edges_of_the_unit_cube(synth: Synth) -> Non
 @every_synth
 def test_smooth_knobs_have_the_slope_that_a_small_turn_measures(synth: Synth) -> None:
     """Along a random direction in the cube, the gradient of a smooth loss equals its finite difference in float32."""
-    loudness = [name for name in ("A", "A1", "A_sin", "a1", "index", "resonance", "sustain") if name in synth.space.names]
+    loudness = [
+        name
+        for name in ("A", "A1", "A_sin", "a1", "index", "resonance", "sustain")
+        if name in synth.space.names
+    ]
     name = loudness[0]
     knobs = {key: knob.detach() for key, knob in drawn(synth, 1, seed=3).items()}
     parameter = synth.space[name]
@@ -86,7 +97,9 @@ def test_smooth_knobs_have_the_slope_that_a_small_turn_measures(synth: Synth) ->
     value = torch.tensor([centre], requires_grad=True)
     (slope,) = torch.autograd.grad(energy(value), value)
     with torch.no_grad():
-        measured = (energy(torch.tensor([centre + step])) - energy(torch.tensor([centre - step]))) / (2 * step)
+        measured = (energy(torch.tensor([centre + step])) - energy(torch.tensor([centre - step]))) / (
+            2 * step
+        )
     assert float(slope) == pytest.approx(float(measured), rel=0.05, abs=1e-4)
 
 
@@ -112,14 +125,20 @@ def test_every_knob_is_heard(synth: Synth) -> None:
 def test_velocity_scales_the_sound(synth: Synth) -> None:
     knobs, note = drawn(synth, 4), notes(4)
     full = synth.render(knobs, dataclasses.replace(note, velocity=torch.ones(4)), num_samples=NUM_SAMPLES)
-    half = synth.render(knobs, dataclasses.replace(note, velocity=torch.full((4,), 0.5)), num_samples=NUM_SAMPLES)
+    half = synth.render(
+        knobs, dataclasses.replace(note, velocity=torch.full((4,), 0.5)), num_samples=NUM_SAMPLES
+    )
     assert torch.allclose(half, 0.5 * full, atol=1e-5)
 
 
-@pytest.mark.parametrize("synth", [synth for synth in SYNTHS.values() if synth.name != "fm4"], ids=lambda synth: synth.name)
+@pytest.mark.parametrize(
+    "synth", [synth for synth in SYNTHS.values() if synth.name != "fm4"], ids=lambda synth: synth.name
+)
 def test_a_curve_for_a_knob_that_takes_none_is_refused(synth: Synth) -> None:
     """Every knob of `fm4` takes one."""
-    name = next(name for name in synth.space.names if name not in synth.curves and synth.space[name].width == 1)
+    name = next(
+        name for name in synth.space.names if name not in synth.curves and synth.space[name].width == 1
+    )
     knobs = drawn(synth, 2) | {name: torch.ones(2, 5)}
     with pytest.raises(ConfigError, match=f"{name} cannot vary within a clip"):
         synth.render(knobs, notes(2), num_samples=100)
@@ -130,7 +149,9 @@ def test_a_curve_that_stands_still_sounds_like_the_knob(synth: Synth) -> None:
     knobs, note = drawn(synth, 3), notes(3)
     steady = synth.render(knobs, note, num_samples=NUM_SAMPLES)
     for name in sorted(synth.curves):
-        curved = synth.render(knobs | {name: knobs[name][:, None].expand(-1, 4)}, note, num_samples=NUM_SAMPLES)
+        curved = synth.render(
+            knobs | {name: knobs[name][:, None].expand(-1, 4)}, note, num_samples=NUM_SAMPLES
+        )
         # The curved way adds its phase up in another order; edges of squares may fall a sample to the side.
         error = (curved - steady).square().mean().sqrt() / steady.square().mean().sqrt()
         assert float(error) < 0.05, name

@@ -63,7 +63,17 @@ def test_a_table_says_name_class_value_and_unit_of_every_knob(tmp_path: Path) ->
     options = MatchOptions(synth="fm", candidates=2, budget=Budget(evaluations=0))
     folder = match(write_note(tmp_path / "note.wav"), tmp_path / "out", options).results[0].folder
     rows = table_of(folder)["candidates"][0]["parameters"]
-    assert [row["name"] for row in rows] == ["A", "C", "D", "M", "attack", "decay", "release", "sustain", "sustain_level"]
+    assert [row["name"] for row in rows] == [
+        "A",
+        "C",
+        "D",
+        "M",
+        "attack",
+        "decay",
+        "release",
+        "sustain",
+        "sustain_level",
+    ]
     for row in rows:
         assert 0 <= row["class"] <= 15
         assert 0.0 <= row["position"] <= 1.0
@@ -107,7 +117,18 @@ def test_files_of_one_name_get_folders_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", "a'b\"c&d", "..", ". .", "CON?*:", "🎹 piano", "x" * 240, "\u202eevil", "-rf"]
+    "name",
+    [
+        "<script>alert(1)</script>",
+        "a'b\"c&d",
+        "..",
+        ". .",
+        "CON?*:",
+        "🎹 piano",
+        "x" * 240,
+        "\u202eevil",
+        "-rf",
+    ],
 )
 def test_any_name_of_a_file_gives_a_folder_inside_the_output(tmp_path: Path, name: str) -> None:
     stem = name.replace("/", "⁄")
@@ -138,7 +159,9 @@ def test_nothing_is_overwritten_without_force_and_only_matches_with_it(tmp_path:
         match(sound, out, QUICK, force=True)
 
 
-def test_a_match_that_fails_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_match_that_fails_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*arguments: object) -> None:
         raise OSError("disk full")
 
@@ -166,7 +189,12 @@ def test_an_unknown_synthesizer_is_refused_with_the_near_miss() -> None:
 
 @pytest.mark.parametrize(
     ("pitch_hz", "name"),
-    [(440.0, "A4 (MIDI 69)"), (261.63, "C4 (MIDI 60)"), (445.0, "A4 (MIDI 69) +20 cents"), (27.5, "A0 (MIDI 21)")],
+    [
+        (440.0, "A4 (MIDI 69)"),
+        (261.63, "C4 (MIDI 60)"),
+        (445.0, "A4 (MIDI 69) +20 cents"),
+        (27.5, "A0 (MIDI 21)"),
+    ],
 )
 def test_a_pitch_is_named_after_the_nearest_key(pitch_hz: float, name: str) -> None:
     assert key_name(pitch_hz) == name

@@ -24,18 +24,17 @@ from typing import Annotated, Any
 import typer
 
 import retimbre
-from retimbre.cli import console, data, doctor, listing, match, render, train
+from retimbre.cli import console, data, doctor, evaluate, listing, match, render, train
 from retimbre.core.errors import RetimbreError, UserError
 
 COMMANDS = {
-    "match": match.match,
     "match": match.match,
     "render": render.render,
     "train": train.train,
     "list": listing.list_names,
     "doctor": doctor.doctor,
 }
-GROUPS: dict[str, ModuleType] = {"data": data}
+GROUPS: dict[str, ModuleType] = {"data": data, "evaluate": evaluate}
 
 # What a shell reports for a program that Ctrl-C ended: 128 and the number of the signal.
 INTERRUPTED = 130

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.options import Force, Json, OutFolder, Seed, SynthName
+from retimbre.cli.options import Device, Force, Json, OutFolder, Seed, SynthName
 from retimbre.core.errors import ConfigError, PartialFailure
 
 
@@ -40,13 +40,14 @@ def match(
         int, typer.Option("--workers", min=0, help="Sounds matched at the same time; 0 for one per core.")
     ] = 0,
     seed: Seed = 0,
+    device: Device = "auto",
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Finds the patches of a synthesizer that sound like a recording.
 
-    For each sound a folder with ranked patches, their audio, match.json and a report.html to listen in. Ctrl-C ends a
-    search with the best it has. docs/matching.md says how it works.
+    For each sound a folder with ranked patches, their audio, match.json and a report.html to listen in. Ctrl-C ends
+    a search with the best it has. docs/matching.md says how it works.
 
     Example:
         retimbre match recording.wav --synth subtractive --out matched
@@ -62,13 +63,17 @@ def match(
         budget=Budget(seconds=budget),
         target=TargetSettings(max_seconds=max_seconds, pitch_hz=_pitch(pitch)),
         seed=seed,
+        device=device,
     )
     with console.progress("matching", total=len(sounds)) as advance:
         run = match(sounds, out, options, workers=workers, force=force, progress=advance)
     rows = summary(run.results)
     if json:
         console.show_json(
-            {"index": str(run.index) if run.index else None, "sounds": [_brief(result) for result in run.results]}
+            {
+                "index": str(run.index) if run.index else None,
+                "sounds": [_brief(result) for result in run.results],
+            }
         )
     elif len(run.results) == 1:
         _show_one(run.results[0])
@@ -114,7 +119,12 @@ def _show_one(result: Any) -> None:
 
 
 def _brief(result: Any) -> dict[str, Any]:
-    return {"sound": str(result.sound), "folder": str(result.folder), "failure": result.failure, **result.table}
+    return {
+        "sound": str(result.sound),
+        "folder": str(result.folder),
+        "failure": result.failure,
+        **result.table,
+    }
 
 
 def _short(value: Any) -> Any:

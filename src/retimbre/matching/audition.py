@@ -2,16 +2,16 @@
 
 Everything that looks for a patch asks one question many times: how far is this proposal from the target? The answer
 costs a rendering and an analysis, some milliseconds for each second of sound. Both run at a *search rate*, which is
-the target's own where that is affordable and otherwise as low as the sound allows; the winners are judged again at full
-rate. Several threads may each take a part of the proposals: the answer for one does not depend on the others.
+the target's own where that is affordable and otherwise as low as the sound allows; the winners are judged again at
+full rate. Several threads may each take a part of the proposals: the answer for one does not depend on the others.
 
-A `Budget` says how much may be asked, in seconds, in evaluations, or both; a `Meter` counts, and knows from what the last
-evaluations cost whether the next ones still fit.
+A `Budget` says how much may be asked, in seconds, in evaluations, or both; a `Meter` counts, and knows from what
+the last evaluations cost whether the next ones still fit.
 """
 
 import dataclasses
 import math
-import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import final
 
@@ -25,13 +25,14 @@ from retimbre.matching.rank import Judge
 from retimbre.synth.base import Synth, chunks
 from retimbre.synth.parameters import ParameterSpace
 
-# Rates at which a musical voice may be searched, best first, and how many samples a clip may then have: four seconds
-# at the lowest rate.
+# Rates at which a musical voice may be searched, best first, and how many samples a clip may then have: four
+# seconds at the lowest rate.
 SEARCH_RATES_HZ = (44_100, 32_000, 22_050, 16_000)
 AFFORDABLE_SAMPLES = 66_000
 
 # About how many samples of audio one call of the synthesizer makes: so few that they stay in the processor's cache.
 _SAMPLES_AT_ONCE = 1 << 19
+_SAMPLES_AT_ONCE_ON_GPU = 1 << 24
 
 
 def search_rate(synth: Synth, own_rate: int, seconds: float) -> int:
@@ -56,6 +57,7 @@ class Audition:
         synth: At the rate of the judge's target.
         space: Its knobs, as the proposals' columns count them.
         num_samples: Length of the target.
+        device: Where it plays; proposals come from and losses go to the CPU.
         threads: How many parts of a batch are rendered side by side.
     """
 
@@ -63,6 +65,7 @@ class Audition:
     space: ParameterSpace
     judge: Judge
     num_samples: int
+    device: torch.device
     threads: int = 1
 
     @classmethod
@@ -72,6 +75,7 @@ class Audition:
         target: Float[Tensor, " samples"],
         *,
         space: ParameterSpace | None = None,
+        device: torch.device | str = "cpu",
         threads: int = 1,
     ) -> "Audition":
         """An audition for a target at the synthesizer's rate.
@@ -79,19 +83,27 @@ class Audition:
         Args:
             space: The knobs to search, if some are held fixed; None is all of them.
         """
-        return cls(synth, space or synth.space, Judge.of(target, synth.sample_rate), len(target), threads)
+        place = torch.device(device)
+        judge = Judge.of(target.to(place), synth.sample_rate)
+        return cls(synth, space or synth.space, judge, len(target), place, threads)
+
+    @property
+    def _samples_at_once(self) -> int:
+        return _SAMPLES_AT_ONCE if self.device.type == "cpu" else _SAMPLES_AT_ONCE_ON_GPU
 
     @torch.inference_mode()
     def render(self, proposals: Proposals) -> Float[Tensor, "batch samples"]:
         """What the proposals sound like."""
-        knobs = self.space.from_unit(proposals.unit)
-        return self.synth.render(knobs, proposals.note(), num_samples=self.num_samples)
+        knobs = self.space.from_unit(proposals.unit.to(self.device))
+        note = proposals.note().to(self.device)
+        return self.synth.render_in_chunks(
+            knobs, note, num_samples=self.num_samples, chunk_samples=self._samples_at_once
+        )
 
     def losses(self, proposals: Proposals) -> Float[Tensor, " batch"]:
         """How far each proposal is from the target."""
-        size = max(
-            1, min(_SAMPLES_AT_ONCE // max(self.num_samples, 1), math.ceil(len(proposals) / self.threads))
-        )
+        most = self._samples_at_once // max(self.num_samples, 1)
+        size = max(1, min(most, math.ceil(len(proposals) / self.threads)))
         parts = [proposals[items] for items in chunks(len(proposals), size)]
         if self.threads == 1 or len(parts) == 1:
             return torch.cat([self._losses(part) for part in parts])
@@ -100,7 +112,7 @@ class Audition:
 
     @torch.inference_mode()
     def _losses(self, proposals: Proposals) -> Float[Tensor, " batch"]:
-        return self.judge.losses(self.render(proposals)).clone()
+        return self.judge.losses(self.render(proposals)).cpu().clone()
 
 
 @final
@@ -129,18 +141,23 @@ class Budget:
 
 @final
 class Meter:
-    """What has been spent of a budget, from the moment it is made."""
+    """What has been spent of a budget, from the moment it is made.
 
-    def __init__(self, budget: Budget) -> None:
+    Args:
+        clock: Tells the time in seconds, from any start.
+    """
+
+    def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
         self.budget = budget
         self.evaluations = 0
-        self._started_s = time.perf_counter()
+        self._clock = clock
+        self._started_s = clock()
         self._evaluation_s = 0.0
 
     @property
     def seconds(self) -> float:
-        """Wall time since the start."""
-        return time.perf_counter() - self._started_s
+        """Time since the start."""
+        return self._clock() - self._started_s
 
     @property
     def share(self) -> float:

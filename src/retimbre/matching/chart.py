@@ -1,7 +1,8 @@
 """The map that a search moves on: the knobs that turn, the pitch and the gate, each as a number from 0 to 1.
 
-Named choices are left out: they have no order, so they are kept, or bred (see `search`). Pitch runs in octaves around
-the pitch that was heard, half a semitone either way where it is sure and two octaves otherwise; the gate runs in octaves up to the end of the sound.
+Named choices are left out: they have no order, so they are kept, or bred (see `search`). Pitch runs in octaves
+around the pitch that was heard, half a semitone either way where it is sure and two octaves otherwise; the gate
+runs in octaves up to the end of the sound.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ _SURE_OCTAVES = 0.5 / 12
 _UNSURE_OCTAVES = 1.0
 
 # The shortest gate searched, in seconds: a tap on the key.
-_SHORTEST_GATE_S = 0.01
+SHORTEST_GATE_S = 0.01
 
 
 @final
@@ -48,11 +49,11 @@ class Chart:
                 columns.append(start)
             start += parameter.width
         octaves = _SURE_OCTAVES if hint.confidence >= SURE_OF_PITCH else _UNSURE_OCTAVES
-        return cls(torch.tensor(columns, dtype=torch.int64), octaves, max(hint.seconds, 2 * _SHORTEST_GATE_S))
+        return cls(torch.tensor(columns, dtype=torch.int64), octaves, max(hint.seconds, 2 * SHORTEST_GATE_S))
 
     def points(self, proposals: Proposals) -> Float[Tensor, "batch columns"]:
         """Where proposals lie, each around its own pitch."""
-        gate = torch.log(proposals.gate_s.clamp(_SHORTEST_GATE_S) / _SHORTEST_GATE_S) / self._gate_span
+        gate = torch.log(proposals.gate_s.clamp(SHORTEST_GATE_S) / SHORTEST_GATE_S) / self._gate_span
         middle = torch.full_like(gate, 0.5)
         return torch.cat([proposals.unit[:, self.ordered], torch.stack([middle, gate], dim=1)], dim=1).clamp(
             0.0, 1.0
@@ -63,9 +64,9 @@ class Chart:
         unit = around.unit.expand(len(points), -1).clone()
         unit[:, self.ordered] = points[:, :-2]
         pitch_hz = around.pitch_hz * torch.exp2(self.octaves * (2.0 * points[:, -2] - 1.0))
-        gate_s = _SHORTEST_GATE_S * torch.exp(points[:, -1] * self._gate_span)
+        gate_s = SHORTEST_GATE_S * torch.exp(points[:, -1] * self._gate_span)
         return Proposals(unit, pitch_hz, gate_s)
 
     @property
     def _gate_span(self) -> float:
-        return math.log(self.longest_gate_s / _SHORTEST_GATE_S)
+        return math.log(self.longest_gate_s / SHORTEST_GATE_S)

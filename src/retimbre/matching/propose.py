@@ -1,9 +1,9 @@
 """Where a search begins: many complete guesses at a patch and at the key that was pressed.
 
-A proposal is a point of the unit cube together with a note: the pitch that is played and how long the key is held. A
-network that was trained to invert the synthesizer proposes points that its reading of the target makes likely; a part
-of the pool is always drawn evenly over all patches, since a network is surest where it is most wrong: on sounds unlike those it
-was trained on.
+A proposal is a point of the unit cube together with a note: the pitch that is played and how long the key is held.
+A network that was trained to invert the synthesizer proposes points that its reading of the target makes likely; a
+part of the pool is always drawn evenly over all patches, since a network is surest where it is most wrong: on
+sounds unlike those it was trained on.
 
 The note comes from the target's own pitch and length. In the voices whose pitch is a knob (`OSCILLATORS`) the key
 transposes: it is chosen such that the loudest oscillator of each proposal lands on the pitch that was heard.
@@ -94,7 +94,9 @@ def joined(*parts: Proposals) -> Proposals:
     )
 
 
-def even_pool(synth: str, space: ParameterSpace, hint: NoteHint, count: int, generator: torch.Generator) -> Proposals:
+def even_pool(
+    synth: str, space: ParameterSpace, hint: NoteHint, count: int, generator: torch.Generator
+) -> Proposals:
     """Proposals spread evenly over all patches of a synthesizer."""
     uniform = torch.rand(count, len(space.searched), generator=generator)
     return with_notes(synth, space, space.draw_unit(uniform), hint, generator)
@@ -118,12 +120,16 @@ def network_pool(
 
 
 def with_notes(
-    synth: str, space: ParameterSpace, unit: Float[Tensor, "batch width"], hint: NoteHint, generator: torch.Generator
+    synth: str,
+    space: ParameterSpace,
+    unit: Float[Tensor, "batch width"],
+    hint: NoteHint,
+    generator: torch.Generator,
 ) -> Proposals:
     """Points of the unit cube with notes that suit the target.
 
-    The first proposal gets the likeliest note; others get it too, or, where the pitch is not sure, some other key. Gates
-    vary by up to a third around the estimate, since the end of a note is hard to hear.
+    The first proposal gets the likeliest note; others get it too, or, where the pitch is not sure, some other key.
+    Gates vary by up to a third around the estimate, since the end of a note is hard to hear.
     """
     count = len(unit)
     pitch_hz = _pitches(hint, count, generator)

@@ -1,17 +1,18 @@
 """Which of many sounds is nearest to a target: the one number that a search minimises, and keeping the best apart.
 
 No single measure of the suite ranks sounds as ears do. MSS alone counts the silent cells of a short note and hardly
-notices a pitch that is a little off; SOT alone counts near-silence; the envelope measure knows nothing of timbre. So
-candidates are ranked by a weighted sum, in decibels of MSS:
+notices a pitch that is a little off; SOT alone counts near-silence; the envelope measure knows nothing of timbre.
+So candidates are ranked by a weighted sum, in decibels of MSS:
 
     loss = MSS + 0.25 MSS over active cells + 20 SOT over audible frames + 8 (1 - RMS)
 
-The weights were set so that each of the last three terms is a fifth to a third of the whole on recorded notes near the
-end of a search. Candidates are brought to the target's level first, as they are when they are written: the measures ignore level,
-but for the floor under which they take everything for silence. A sound that is silent or not a number ranks behind every other.
+The weights were set so that each of the last three terms is a fifth to a third of the whole on recorded notes near
+the end of a search. Candidates are brought to the target's level first, as they are when they are written: the
+measures ignore level, but for the floor under which they take everything for silence. A sound that is silent or not
+a number ranks behind every other.
 
-The nearest candidates are often the same patch twice. `distinct` picks a list that is worth listening to: in order of
-loss, leaving out what both sounds and is set nearly like something already picked.
+The nearest candidates are often the same patch twice. `distinct` picks a list that is worth listening to: in order
+of loss, leaving out what both sounds and is set nearly like something already picked.
 """
 
 import dataclasses
@@ -88,8 +89,9 @@ def distinct(
 ) -> Int[Tensor, " picked"]:
     """Which of some candidates, best first, to keep so that no two of them are nearly the same.
 
-    Candidates are taken in order; one is passed over if it is within `LEAST_DISTANCE_DB` of one already taken and also set
-    within `LEAST_TURN` of it. If that leaves fewer than `count`, the best of those passed over fill up the list.
+    Candidates are taken in order; one is passed over if it is within `LEAST_DISTANCE_DB` of one already taken and
+    also set within `LEAST_TURN` of it. If that leaves fewer than `count`, the best of those passed over fill up the
+    list.
 
     Args:
         settings: Their knobs as points of the unit cube.

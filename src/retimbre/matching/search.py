@@ -1,18 +1,18 @@
 """Refining patches: evolution that moves all knobs at once, and never loses what it had.
 
-A synthesizer with its loss is a function of some tens of numbers whose gradient is of little use: a loss over spectra is
-flat where a pitch is off and bumpy where an envelope moves a transient. CMA-ES needs no gradient. It draws a population
-around a mean, moves the mean towards the better half, and learns from the moves that succeeded which knobs belong
-together.
+A synthesizer with its loss is a function of some tens of numbers whose gradient is of little use: a loss over
+spectra is flat where a pitch is off and bumpy where an envelope moves a transient. CMA-ES needs no gradient. It
+draws a population around a mean, moves the mean towards the better half, and learns from the moves that succeeded
+which knobs belong together.
 
-Named choices have no middle, so they are not moved but bred. The search begins with crossovers (`breeding`): children
-take each group of knobs from one of two good parents, and change a few of them. It goes on with one evolution strategy
-for each of several survivors, whose choices stay. These *lineages* compete: all get a share of the budget, then the
-better ones, then the best alone. The last and longest part serves the winner, and the others are refined enough to be
-alternatives.
+Named choices have no middle, so they are not moved but bred. The search begins with crossovers (`breeding`):
+children take each group of knobs from one of two good parents, and change a few of them. It goes on with one
+evolution strategy for each of several survivors, whose choices stay. These *lineages* compete: all get a share of
+the budget, then the better ones, then the best alone. The last and longest part serves the winner, and the others
+are refined enough to be alternatives.
 
-Each lineage keeps the best point it has seen, beginning with the one it was given, so the result is never worse than the
-start. Running out of budget, or Ctrl-C, ends the search with the best so far.
+Each lineage keeps the best point it has seen, beginning with the one it was given, so the result is never worse
+than the start. Running out of budget, or Ctrl-C, ends the search with the best so far.
 
 References:
     N. Hansen, "The CMA Evolution Strategy: A Tutorial", 2016, https://arxiv.org/abs/1604.00772
@@ -29,7 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retimbre.core import random
-from retimbre.matching.audition import Audition, Budget, Meter
+from retimbre.matching.audition import Audition, Meter
 from retimbre.matching.breeding import BreedingConfig, Herd, breed
 from retimbre.matching.chart import Chart
 from retimbre.matching.propose import NoteHint, Proposals, joined
@@ -51,7 +51,7 @@ class SearchConfig:
     """
 
     count: int = 8
-    breeding: BreedingConfig = BreedingConfig()
+    breeding: BreedingConfig = dataclasses.field(default_factory=BreedingConfig)
     breeding_share: float = 0.5
     children: int = 32
     stages: tuple[tuple[int, float], ...] = ((8, 0.6), (3, 0.75), (1, 1.0))
@@ -135,7 +135,7 @@ class Search:
         self,
         starts: Proposals,
         losses: Float[Tensor, " batch"],
-        budget: Budget,
+        meter: Meter,
         progress: Callable[[float], None],
     ) -> Found:
         """Spends a budget on making proposals better.
@@ -143,12 +143,12 @@ class Search:
         Args:
             starts: The proposals to begin with.
             losses: Theirs, from the same audition.
-            budget: What may be spent; nothing is a valid budget.
+            meter: Of what may be spent; nothing is a valid budget.
             progress: Called with the share of the budget spent since the last call.
         """
         self._herd = Herd.of(starts, losses, self.config.breeding.herd)
         start_loss = float(self._herd.losses[0])
-        self._meter = Meter(budget)
+        self._meter = meter
         self._told = 0.0
         self._progress = progress
         interrupted = False
@@ -175,13 +175,15 @@ class Search:
         config = self.config
         chance = random.generator(self._seed, "breeding")
         while self._meter.share < config.breeding_share and self._meter.affords(config.children):
-            children = breed(self.audition.space, self._herd, config.children, config.breeding, chance)
+            children = breed(
+                self.audition.space, self._chart, self._herd, config.children, config.breeding, chance
+            )
             self._herd = self._herd.grown(children, self._judged(children), config.breeding.herd)
 
     def _settle(self) -> None:
         """Founds a lineage on each of the best that differ."""
         top = self._herd.proposals[: 3 * self.config.count]
-        audio = self.audition.render(top)
+        audio = self.audition.render(top).cpu()
         picked = distinct(top.unit, audio, self.audition.synth.sample_rate, self.config.count)
         self._lineages = [
             Lineage(

@@ -1,8 +1,8 @@
 """What a real sound asks of a synthesizer: which stretch of it, at which pitch, how long held, how loud.
 
-A recording is not a note. It may begin with silence, hold a whole phrase, clip, or be two channels that cancel. Before
-anything is matched, the sound is cut down to one note, and what was cut and why is told (`Target.warnings`), since a
-match of the wrong stretch is worthless however near it is.
+A recording is not a note. It may begin with silence, hold a whole phrase, clip, or be two channels that cancel.
+Before anything is matched, the sound is cut down to one note, and what was cut and why is told (`Target.warnings`),
+since a match of the wrong stretch is worthless however near it is.
 
 A sound that holds at most three onsets and is not too long is taken whole, as one note: echoes, flams and claps are
 part of a timbre. Of anything longer or busier, the strongest note is taken.
@@ -57,10 +57,12 @@ class TargetSettings:
         """Refuses lengths and pitches that no note has."""
         if not SHORTEST_S <= self.max_seconds <= _LOOKED_AT_S:
             raise ConfigError(
-                f"the longest stretch to match is {self.max_seconds:g} s, but takes {SHORTEST_S} to {_LOOKED_AT_S} s"
+                f"max_seconds is {self.max_seconds:g}, but takes {SHORTEST_S} to {_LOOKED_AT_S:g}"
             )
         if self.pitch_hz != "auto" and not LOWEST_HZ <= self.pitch_hz <= HIGHEST_HZ:
-            raise ConfigError(f"pitch is {self.pitch_hz:g} Hz, but takes {LOWEST_HZ:g} to {HIGHEST_HZ:g} Hz, or auto")
+            raise ConfigError(
+                f"pitch is {self.pitch_hz:g} Hz, but takes {LOWEST_HZ:g} to {HIGHEST_HZ:g} Hz, or auto"
+            )
 
 
 @final
@@ -178,7 +180,8 @@ def _warnings(
     clauses = {
         f"{sound.channels} channels, mixed to one": sound.channels > 1 and sound.mix != "loudest",
         f"only {matched} of {sound.seconds:.2f} s is matched: {segment.reason}": _left_out(sound, segment),
-        f"{segment.num_onsets} onsets, matched as one note": not _left_out(sound, segment) and segment.num_onsets > 1,
+        f"{segment.num_onsets} onsets, matched as one note": not _left_out(sound, segment)
+        and segment.num_onsets > 1,
         "several pitches seem to sound at once, matched as one note": _is_chord(audible, rate, hint),
         f"only the first {_LOOKED_AT_S:g} s of the file were read": sound.seconds >= _LOOKED_AT_S,
         f"only {seconds * 1e3:.0f} ms long: there is little to go by": seconds < 0.05,
@@ -193,5 +196,3 @@ def _is_chord(audible: Tensor, rate: int, hint: NoteHint) -> bool:
 def _left_out(sound: audiofile.Sound, segment: NoteSegment) -> bool:
     start, stop = active_region(sound.samples, sound.sample_rate)
     return (segment.start, segment.stop) != (start, stop) and segment.stop - segment.start < stop - start
-
-

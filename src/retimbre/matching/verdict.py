@@ -1,9 +1,10 @@
 """The last judgement: candidates as they are written, scored at full rate against the sound they should match.
 
 A search compares at a rate it can afford. What counts is the file that a user gets: the patch rendered at the
-synthesizer's own rate, brought to the target's level, and compared at 44.1 kHz with the four measures that the papers
-publish. A target that was recorded at a lower rate holds nothing above half of that rate, which no patch can be blamed for: so every
-score is given twice, with the candidate band-limited to the target's own rate (this one ranks) and raw.
+synthesizer's own rate, brought to the target's level, and compared at 44.1 kHz with the four measures that the
+papers publish. A target that was recorded at a lower rate holds nothing above half of that rate, which no patch can
+be blamed for: so every score is given twice, with the candidate band-limited to the target's own rate (this one
+ranks) and raw.
 """
 
 import dataclasses
@@ -78,7 +79,11 @@ class Bench:
         return cls(target, Judge.of(samples, SCORE_RATE_HZ), len(samples))
 
     def candidates(
-        self, synth: Synth, space: ParameterSpace, proposals: Proposals, search_losses: Float[Tensor, " batch"]
+        self,
+        synth: Synth,
+        space: ParameterSpace,
+        proposals: Proposals,
+        search_losses: Float[Tensor, " batch"],
     ) -> list[Candidate]:
         """Proposals as patches, rendered and scored, the nearest first.
 
@@ -92,9 +97,19 @@ class Bench:
         ]
         played = [self._levelled(patch) for patch in drafts]
         limited, raw = self._scores([samples for _, samples in played], synth.sample_rate)
-        losses = self.judge.combine({name: torch.tensor([row[name] for row in limited]) for name in MEASURES}).tolist()
+        losses = self.judge.combine(
+            {name: torch.tensor([row[name] for row in limited]) for name in MEASURES}
+        ).tolist()
         found = [
-            Candidate(patch, samples, proposals[item : item + 1], float(search_losses[item]), losses[item], limited[item], raw[item])
+            Candidate(
+                patch,
+                samples,
+                proposals[item : item + 1],
+                float(search_losses[item]),
+                losses[item],
+                limited[item],
+                raw[item],
+            )
             for item, (patch, samples) in enumerate(played)
         ]
         return sorted(found, key=lambda candidate: candidate.loss)
@@ -115,10 +130,14 @@ class Bench:
         if self.target.sample_rate >= min(SCORE_RATE_HZ, sample_rate):
             rows = self._rows(raw)
             return rows, rows
-        limited = self._at_score_rate(resample(raw, SCORE_RATE_HZ, self.target.sample_rate), self.target.sample_rate)
+        limited = self._at_score_rate(
+            resample(raw, SCORE_RATE_HZ, self.target.sample_rate), self.target.sample_rate
+        )
         return self._rows(limited), self._rows(raw)
 
-    def _at_score_rate(self, audio: Float[Tensor, "batch samples"], sample_rate: int) -> Float[Tensor, "batch scored"]:
+    def _at_score_rate(
+        self, audio: Float[Tensor, "batch samples"], sample_rate: int
+    ) -> Float[Tensor, "batch scored"]:
         return fit_length(resample(audio, sample_rate, SCORE_RATE_HZ), self.num_samples)
 
     def _rows(self, audio: Float[Tensor, "batch samples"]) -> list[Scores]:

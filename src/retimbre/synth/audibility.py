@@ -1,8 +1,8 @@
 """Which knobs of a patch can be heard in a clip.
 
-A release cannot be heard before the key comes up, the second oscillator's wave not while the mix is all on the first, and
-the resonance of a filter not where it passes everything. The value of such a knob says nothing about the sound: a network
-should not be blamed for missing it, nor a listener be told that it matters.
+A release cannot be heard before the key comes up, the second oscillator's wave not while the mix is all on the
+first, and the resonance of a filter not where it passes everything. The value of such a knob says nothing about the
+sound: a network should not be blamed for missing it, nor a listener be told that it matters.
 
 The test is the plainest there is: turn the knob as far as it goes, render again, and listen for a difference.
 """
@@ -25,8 +25,8 @@ def audible(
 ) -> Bool[Tensor, "batch searched"]:
     """Whether turning each searched knob changes each clip.
 
-    A knob with an order is moved to the end of its travel that is further away, a choice to the next choice in its list. Samples
-    are compared, so a change of phase alone counts as one that is heard.
+    A knob with an order is moved to the end of its travel that is further away, a choice to the next choice in its
+    list. Samples are compared, so a change of phase alone counts as one that is heard.
 
     Args:
         floor_db: How much energy, relative to the louder of the two clips, the difference must have to count.

@@ -24,6 +24,14 @@ JUST_BEFORE_S = 1e-9  # far below a sample period, far above float64 rounding of
 
 
 @dataclasses.dataclass(frozen=True)
+class Blockwise:
+    """A signal as a sum of products of a function of the block and a function of the offset within it."""
+
+    left: Float[Tensor, "batch blocks terms"]
+    right: Float[Tensor, "batch terms offsets"]
+
+
+@dataclasses.dataclass(frozen=True)
 class Clock:
     """The samples of a clip as blocks.
 
@@ -58,43 +66,49 @@ class Clock:
         """The samples of a block, in seconds from its start."""
         return torch.arange(BLOCK_SAMPLES, device=self.device, dtype=torch.float64) / self.sample_rate
 
-    @functools.cached_property
+    @property
     def sample_s(self) -> Float[Tensor, "1 samples"]:
         """Every sample, in seconds, in float32."""
         index = torch.arange(self.num_samples, device=self.device, dtype=torch.float64)
         return (index / self.sample_rate).float()[None]
+
+    def samples_of(self, signal: "Blockwise | Tensor") -> Float[Tensor, "batch samples"]:
+        """A signal at every sample."""
+        return signal if isinstance(signal, Tensor) else self.flatten(outer_sum(signal.left, signal.right))
 
     def flatten(self, blocks: Float[Tensor, "batch blocks offsets"]) -> Float[Tensor, "batch samples"]:
         """Blocks to the clip."""
         return blocks.reshape(blocks.shape[0], -1)[:, : self.num_samples]
 
     def sample(
-        self, shape: Callable[[Tensor], Tensor], corners_s: Float[Tensor, "batch corners"]
+        self,
+        shape: Callable[[Tensor], Tensor],
+        corners_s: Float[Tensor, "batch corners"],
+        between: "Blockwise | None" = None,
     ) -> Float[Tensor, "batch samples"]:
         """A function of time that is smooth but for some corners, at every sample.
 
-        Between corners the function is joined by straight lines from block edge to block edge: exact for the
-        linear strokes of an ADSR, within (block length)^2 |shape''| / 8 for curved ones. Blocks with a corner
-        are exact.
-
         Args:
-            shape: Seconds `[batch or 1, n]` to values `[batch, n]`; evaluated in float64 at block edges.
-            corners_s: Where the function bends, in seconds, per item.
+            shape: Seconds `[batch or 1, n]` to values `[batch, n]`.
+            corners_s: Where the function bends, in seconds, per item; blocks that hold one are computed by `shape`.
+            between: The function in all other blocks; None if it is straight there.
         """
         if torch.compiler.is_compiling():
             return shape(self.sample_s)
+        smooth = between or self._straight(shape)
         corner_block = self._block_of(corners_s)
-        corner_s = (self.block_s[corner_block][:, :, None] + self.offset_s).flatten(1)
-        ends_s = self.edge_s[1:] - JUST_BEFORE_S  # where a jump falls on an edge, the level before it
-        edges_s = torch.cat([self.block_s, ends_s])[None].expand(corner_s.shape[0], -1)
-        starts, ends, corners = shape(torch.cat([edges_s, corner_s], dim=1)).split(
-            [self.num_blocks, self.num_blocks, corner_s.shape[1]], dim=1
-        )
-        ramp = torch.arange(BLOCK_SAMPLES, device=self.device) / BLOCK_SAMPLES
-        left = torch.stack([starts, ends - starts], dim=2).float()
-        lines = outer_sum(left, torch.stack([torch.ones_like(ramp), ramp])[None].expand(left.shape[0], -1, -1))
+        exact = shape((self.block_s[corner_block][:, :, None] + self.offset_s).flatten(1))
         place = corner_block[:, :, None].expand(-1, -1, BLOCK_SAMPLES)
-        return self.flatten(lines.scatter(1, place, corners.float().reshape(place.shape)))
+        blocks = outer_sum(smooth.left, smooth.right)
+        return self.flatten(blocks.scatter(1, place, exact.float().reshape(place.shape)))
+
+    def _straight(self, shape: Callable[[Tensor], Tensor]) -> "Blockwise":
+        """Straight lines from the start of each block to its end."""
+        ends_s = self.edge_s[1:] - JUST_BEFORE_S  # where a jump falls on an edge, the level before it
+        starts, ends = shape(torch.cat([self.block_s, ends_s])[None]).tensor_split(2, dim=1)
+        ramp = torch.arange(BLOCK_SAMPLES, device=self.device) / BLOCK_SAMPLES
+        right = torch.stack([torch.ones_like(ramp), ramp])[None].expand(starts.shape[0], -1, -1)
+        return Blockwise(torch.stack([starts, ends - starts], dim=2).float(), right)
 
     def _block_of(self, second: Float[Tensor, "batch corners"]) -> Int[Tensor, "batch corners"]:
         """The block that a time falls in, the nearest one if none."""

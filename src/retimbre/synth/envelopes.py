@@ -8,13 +8,14 @@ its attack never jumps; a stage of no length is a jump and not a division by zer
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from retimbre.synth.clock import Clock
+from retimbre.synth.clock import Blockwise, Clock
 
 SHORTEST_S = 1e-5  # a stage of no length: under a tenth of a sample period at any usual rate
 Stroke = Callable[[Tensor], Tensor]  # how far a stage has come, from how much of its time is over
@@ -46,7 +47,48 @@ def linear_adsr(settings: Adsr, clock: Clock) -> Float[Tensor, "batch samples"]:
 
 def analog_adsr(settings: Adsr, clock: Clock) -> Float[Tensor, "batch samples"]:
     """An envelope of exponential strokes, at every sample."""
-    return clock.sample(lambda time_s: analog_at(settings, time_s), settings.corners_s)
+    between = None if torch.compiler.is_compiling() else _exponentials(settings, clock)
+    return clock.sample(lambda time_s: analog_at(settings, time_s), settings.corners_s, between)
+
+
+def _exponentials(settings: Adsr, clock: Clock) -> Blockwise:
+    """The envelope in blocks that lie within one stage: a level plus an exponential.
+
+    An exponential of time is a product of one of the block's start and one of the offset.
+    """
+    start_s = clock.block_s[None]
+    stages = [
+        (stage.double()[:, None]) for stage in (settings.attack_s, settings.decay_s, settings.release_s)
+    ]
+    attack, decay, release = (stage.clamp(min=SHORTEST_S) for stage in stages)
+    sustain, gate = settings.sustain.double()[:, None], settings.gate_s.double()[:, None]
+    at_key_up = _held(settings, gate, _bent)
+    arrived = 1.0 - math.exp(-CURVATURE)
+    held, rising = start_s < gate, start_s < stages[0]
+    falling = held & ~rising & (start_s < stages[0] + stages[1])
+    dying = ~held & (start_s < gate + stages[2])
+    swings = [  # how far the exponential of each stage is from the level it ends short of
+        (held & rising) * -_fade(start_s, attack) / arrived,
+        falling * (1.0 - sustain) * _fade(start_s - stages[0], decay) / arrived,
+        dying * at_key_up * _fade(start_s - gate, release) / arrived,
+    ]
+    level = (
+        (held & rising) / arrived
+        + falling * (1.0 - (1.0 - sustain) / arrived)
+        + (held & ~rising & ~falling) * sustain
+        + dying * at_key_up * (1.0 - 1.0 / arrived)
+    )
+    offset_s = clock.offset_s[None]
+    right = [
+        torch.ones_like(attack) * torch.ones_like(offset_s),
+        *(_fade(offset_s, stage) for stage in (attack, decay, release)),
+    ]
+    return Blockwise(torch.stack([level, *swings], dim=2).float(), torch.stack(right, dim=1).float())
+
+
+def _fade(elapsed_s: Tensor, stage_s: Tensor) -> Tensor:
+    """The exponential of a stage; 1 before it begins, which keeps gradients finite where it does not count."""
+    return torch.exp(-CURVATURE * elapsed_s.clamp(min=0.0) / stage_s)
 
 
 def analog_at(settings: Adsr, time_s: Float[Tensor, "batch_or_1 n"]) -> Float[Tensor, "batch n"]:
@@ -60,8 +102,7 @@ def _straight(progress: Tensor) -> Tensor:
 
 def _bent(progress: Tensor) -> Tensor:
     """0 to 1 as 1 - exp(-c p), scaled to arrive at 1."""
-    arrived = 1.0 - torch.exp(torch.tensor(-CURVATURE, dtype=progress.dtype, device=progress.device))
-    return (1.0 - torch.exp(-CURVATURE * progress)) / arrived
+    return (1.0 - torch.exp(-CURVATURE * progress)) / (1.0 - math.exp(-CURVATURE))
 
 
 def _strokes(settings: Adsr, time_s: Tensor, bend: Stroke) -> Tensor:

@@ -29,6 +29,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from retimbre.synth.fusing import fusible
+
 BLOCK = 64  # samples a block, where the coefficients stand still
 SWEPT_BLOCK = 32  # samples for which moving coefficients hold still: 0.7 ms at 44.1 kHz
 HIGHEST_SHARE = 0.49  # of the sample rate: the bilinear transform sends the Nyquist frequency to infinity
@@ -95,7 +97,6 @@ def resonant(
 # Coefficients that stand still
 
 
-@torch.compiler.disable  # matrix products already, and too small otherwise to be worth compiling
 def lowpass(
     audio: Float[Tensor, "batch samples"],
     cutoff_hz: Float[Tensor, " batch"],
@@ -186,19 +187,33 @@ def swept_filter(
     exact = resonant(cutoff_hz.double(), q.double()[:, None], sample_rate, modes)
     filter_ = exact.map(lambda entry: entry.float().expand(batch, blocks).reshape(-1))
     padded = torch.nn.functional.pad(audio, (0, blocks * SWEPT_BLOCK - num_samples))
-    samples = padded.reshape(batch * blocks, SWEPT_BLOCK).t().contiguous().unbind(0)
+    samples = padded.reshape(batch * blocks, SWEPT_BLOCK).t().contiguous()
+    kicks = _kicks(filter_, samples)
+    starts = _scan(exact, *(kick.reshape(batch, blocks).double() for kick in kicks))
+    return _run(filter_, samples, *starts).t().reshape(batch, -1)[:, :num_samples]
+
+
+@fusible
+def _kicks(filter_: StateSpace, samples: Float[Tensor, "block lanes"]) -> tuple[Tensor, Tensor]:
+    """What each block adds to its state, from rest."""
     s1 = s2 = torch.zeros_like(samples[0])
-    for x in samples:
+    for x in samples.unbind(0):
         s1, s2 = filter_.step(s1, s2, x)
-    s1, s2 = _scan(exact, s1.reshape(batch, blocks).double(), s2.reshape(batch, blocks).double())
+    return s1, s2
+
+
+@fusible
+def _run(
+    filter_: StateSpace, samples: Float[Tensor, "block lanes"], s1: Tensor, s2: Tensor
+) -> Float[Tensor, "block lanes"]:
+    """The output of each block from its state at the start."""
     out = []
-    for x in samples:
+    for x in samples.unbind(0):
         out.append(filter_.output(s1, s2, x))
         s1, s2 = filter_.step(s1, s2, x)
-    return torch.stack(out).t().reshape(batch, -1)[:, :num_samples]
+    return torch.stack(out)
 
 
-@torch.compiler.disable  # many small operations on short tensors
 def _scan(
     filter_: StateSpace, kick1: Float[Tensor, "batch blocks"], kick2: Float[Tensor, "batch blocks"]
 ) -> tuple[Tensor, Tensor]:

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from retimbre.synth import oscillators as osc
 from retimbre.synth.base import Note, Synth, check_curves
-from retimbre.synth.clock import Clock
+from retimbre.synth.clock import Blockwise, Clock
 from retimbre.synth.envelopes import Adsr, analog_adsr
 from retimbre.synth.filters import SWEPT_BLOCK, swept_filter
+from retimbre.synth.fusing import fusible
 from retimbre.synth.knobs import Choice, Continuous, Stepped
 from retimbre.synth.parameters import Knobs, ParameterSpace
 
@@ -102,12 +103,27 @@ class Fm2Op(Synth):
         clock = clock_of(note, num_samples, self.sample_rate)
         modulator_hz = note.pitch_hz * knobs["ratio"]
         index = torch.minimum(knobs["index"], highest_index(note.pitch_hz, modulator_hz, self.sample_rate))
-        swing = analog_adsr(adsr_of(knobs, "index_", note), clock) * (index / osc.TURN)[:, None]
-        phase = torch.addcmul(
-            osc.steady_phase(note.pitch_hz, clock), swing, osc.sine(osc.steady_phase(modulator_hz, clock))
-        )
-        envelope = analog_adsr(adsr_of(knobs, "", note), clock)
-        return osc.sine(phase) * (envelope * (0.5 * note.velocity)[:, None])
+        carrier, modulator = (osc.steady_phase(hertz, clock) for hertz in (note.pitch_hz, modulator_hz))
+        brightness, loudness = (adsr_of(knobs, prefix, note) for prefix in ("index_", ""))
+        sound = _two_sines(carrier, modulator, (index / osc.TURN)[:, None], brightness, clock)
+        return enveloped(sound, loudness, 0.5 * note.velocity, clock)
+
+
+@fusible
+def _two_sines(
+    carrier: Blockwise, modulator: Blockwise, index_cycles: Tensor, brightness: Adsr, clock: Clock
+) -> Float[Tensor, "batch samples"]:
+    """A sine whose phase is moved by a sine, as far as an envelope says."""
+    swing = analog_adsr(brightness, clock) * index_cycles
+    return osc.sine(torch.addcmul(clock.samples_of(carrier), swing, osc.sine(clock.samples_of(modulator))))
+
+
+@fusible
+def enveloped(
+    audio: Float[Tensor, "batch samples"], settings: Adsr, gain: Float[Tensor, " batch"], clock: Clock
+) -> Float[Tensor, "batch samples"]:
+    """The audio under an analogue envelope, scaled."""
+    return audio * (analog_adsr(settings, clock) * gain[:, None])
 
 
 def highest_index(
@@ -192,17 +208,12 @@ class Wavetable(Synth):
         clock = clock_of(note, num_samples, self.sample_rate)
         phase = osc.steady_phase(note.pitch_hz, clock)
         start, end = (
-            osc.read_table(self.table(knobs["table"], knobs[place], note.pitch_hz), phase)
-            for place in ("position", "position_end")
+            self.table(knobs["table"], knobs[place], note.pitch_hz) for place in ("position", "position_end")
         )
-        moved = clock.sample(
-            lambda time_s: (time_s / knobs["position_time"][:, None]).clamp(max=1.0),
-            knobs["position_time"][:, None],
-        )
-        blocks = filter_times(clock).shape[1]
-        cutoff = knobs["cutoff"][:, None].expand(-1, blocks)
-        filtered = swept_filter(torch.lerp(start, end, moved), cutoff, knobs["resonance"], self.sample_rate)
-        return filtered * (analog_adsr(adsr_of(knobs, "", note), clock) * (0.5 * note.velocity)[:, None])
+        moving = _morphed(start, end, phase, knobs["position_time"][:, None], clock)
+        cutoff = knobs["cutoff"][:, None].expand(-1, filter_times(clock).shape[1])
+        filtered = swept_filter(moving, cutoff, knobs["resonance"], self.sample_rate)
+        return enveloped(filtered, adsr_of(knobs, "", note), 0.5 * note.velocity, clock)
 
     def table(
         self,
@@ -213,11 +224,21 @@ class Wavetable(Synth):
         """One cycle of the wave at a place in the row: the further from 0, the slower its harmonics fall off."""
         full = choice @ _tables(position.device)
         number = torch.arange(full.shape[1], device=position.device)
-        damping = torch.exp(-4.0 * (1.0 - position)[:, None] * number) + 0.0
+        damping = torch.exp(-4.0 * (1.0 - position)[:, None] * number)
         amplitude = full * damping
         amplitude = amplitude / amplitude.square().sum(1, keepdim=True).sqrt()
         harmonics = torch.complex(torch.zeros_like(amplitude), -amplitude)
         return osc.harmonic_table(harmonics, pitch_hz, self.sample_rate)
+
+
+@fusible
+def _morphed(
+    start: Tensor, end: Tensor, phase: Blockwise, time_s: Float[Tensor, "batch 1"], clock: Clock
+) -> Float[Tensor, "batch samples"]:
+    """Two tables at one phase, from the first to the second at an even pace."""
+    cycles = clock.samples_of(phase)
+    moved = clock.sample(lambda second: (second / time_s).clamp(max=1.0), time_s)
+    return torch.lerp(osc.read_table(start, cycles), osc.read_table(end, cycles), moved)
 
 
 @functools.cache

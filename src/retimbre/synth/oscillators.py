@@ -17,7 +17,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from retimbre.core.random import generator
-from retimbre.synth.clock import BLOCK_SAMPLES, Clock, curve_at, outer_sum
+from retimbre.synth.clock import BLOCK_SAMPLES, Blockwise, Clock, curve_at
 
 TURN = 2.0 * math.pi
 NOISE_SAMPLES = 1 << 18
@@ -26,7 +26,7 @@ NOISE_SAMPLES = 1 << 18
 # Phases, in cycles
 
 
-def steady_phase(frequency_hz: Float[Tensor, " batch"], clock: Clock) -> Float[Tensor, "batch samples"]:
+def steady_phase(frequency_hz: Float[Tensor, " batch"], clock: Clock) -> Blockwise:
     """The phase of a constant frequency, in cycles."""
     none = torch.zeros_like(frequency_hz)
     return modulated_phase(frequency_hz, none, none, none, clock)
@@ -38,12 +38,12 @@ def modulated_phase(
     sine_cycles: Float[Tensor, " batch"],
     cosine_cycles: Float[Tensor, " batch"],
     clock: Clock,
-) -> Float[Tensor, "batch samples"]:
-    """F t + S sin(2 pi v t) + K (1 - cos(2 pi v t)), in cycles: a tone whose phase is modulated by a sinusoid.
+) -> Blockwise:
+    """The phase f t + S sin(2 pi v t) + K (1 - cos(2 pi v t)), in cycles: a tone modulated by a sinusoid.
 
     Written out over a block (a = 2 pi v t at its start, b = 2 pi v t within it) this is four products of a
-    function of the block and a function of the offset; the first is a constant per block and is reduced to
-    its fraction of a cycle.
+    function of the block and a function of the offset; the first is a constant per block and is reduced to its
+    fraction of a cycle.
 
     Args:
         carrier_hz: f.
@@ -51,14 +51,6 @@ def modulated_phase(
         sine_cycles: S, the modulation index over 2 pi of phase modulation by a sine.
         cosine_cycles: K; frequency modulation f (1 + D sin(2 pi v t)) has K = f D / (2 pi v).
     """
-    return clock.flatten(outer_sum(*_modulated_terms(carrier_hz, rate_hz, sine_cycles, cosine_cycles, clock)))
-
-
-@torch.compiler.disable  # a compiler would redo this block arithmetic at every sample
-def _modulated_terms(
-    carrier_hz: Tensor, rate_hz: Tensor, sine_cycles: Tensor, cosine_cycles: Tensor, clock: Clock
-) -> tuple[Float[Tensor, "batch blocks 4"], Float[Tensor, "batch 4 offsets"]]:
-    """The factors of `modulated_phase` that belong to the block, and those that belong to the offset."""
     carrier, rate = carrier_hz.double()[:, None], rate_hz.double()[:, None]
     sine, cosine = sine_cycles.double()[:, None], cosine_cycles.double()[:, None]
     at_block, at_offset = TURN * rate * clock.block_s, TURN * rate * clock.offset_s
@@ -68,19 +60,11 @@ def _modulated_terms(
     left = [start, torch.ones_like(start), sine * sin_a - cosine * cos_a, sine * cos_a + cosine * sin_a]
     ones = torch.ones_like(at_offset)
     right = [ones, carrier * clock.offset_s, torch.cos(at_offset) - 1.0, torch.sin(at_offset)]
-    return torch.stack(left, dim=2).float(), torch.stack(right, dim=1).float()
+    return Blockwise(torch.stack(left, dim=2).float(), torch.stack(right, dim=1).float())
 
 
-def swept_phase(frequency_hz: Float[Tensor, "batch edges"], clock: Clock) -> Float[Tensor, "batch samples"]:
-    """The phase of a frequency that is given at the edges of the clock's blocks and straight between them, in cycles."""
-    return clock.flatten(outer_sum(*_swept_terms(frequency_hz, clock)))
-
-
-@torch.compiler.disable  # as above
-def _swept_terms(
-    frequency_hz: Float[Tensor, "batch edges"], clock: Clock
-) -> tuple[Float[Tensor, "batch blocks 3"], Float[Tensor, "batch 3 offsets"]]:
-    """The factors of `swept_phase` that belong to the block, and those that belong to the offset."""
+def swept_phase(frequency_hz: Float[Tensor, "batch edges"], clock: Clock) -> Blockwise:
+    """The phase, in cycles, of a frequency given at the edges of the clock's blocks and straight between them."""
     frequency = frequency_hz.double()
     seconds = BLOCK_SAMPLES / clock.sample_rate
     per_block = (frequency[:, :-1] + frequency[:, 1:]) * (0.5 * seconds)
@@ -88,10 +72,10 @@ def _swept_terms(
     start = start - start.detach().floor()
     left = torch.stack([start, frequency[:, :-1], frequency.diff() / (2.0 * seconds)], dim=2).float()
     right = torch.stack([torch.ones_like(clock.offset_s), clock.offset_s, clock.offset_s.square()]).float()
-    return left, right[None].expand(left.shape[0], -1, -1)
+    return Blockwise(left, right[None].expand(left.shape[0], -1, -1))
 
 
-def curved_phase(frequency_hz: Float[Tensor, "batch points"], clock: Clock) -> Float[Tensor, "batch samples"]:
+def curved_phase(frequency_hz: Float[Tensor, "batch points"], clock: Clock) -> Blockwise:
     """The phase of a frequency curve over the clip, in cycles."""
     return swept_phase(curve_at(frequency_hz, _edge_positions(clock)), clock)
 
@@ -127,7 +111,6 @@ def square(phase: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
 # Band-limited waves
 
 
-@torch.compiler.disable  # compilers have no code for complex numbers, and the table is short
 def harmonic_table(
     harmonics: Complex[Tensor, "batch harmonics"], highest_hz: Float[Tensor, " batch"], sample_rate: float
 ) -> Float[Tensor, "batch table"]:
@@ -186,7 +169,6 @@ def pulse_harmonics(width: Float[Tensor, " batch"], count: int) -> Complex[Tenso
 # Noise
 
 
-@torch.compiler.disable  # the tape is made once and kept
 def noise(seed: Int[Tensor, " batch"], clock: Clock) -> Float[Tensor, "batch samples"]:
     """White Gaussian noise of variance 1: a stretch of one fixed tape, starting where the seed says."""
     tape = _noise_tape(clock.device)

@@ -20,9 +20,10 @@ from torch import Tensor
 
 from retimbre.synth import oscillators as osc
 from retimbre.synth.base import REFERENCE_PITCH_HZ, Note, Synth, check_curves
-from retimbre.synth.clock import Clock, curve_at
+from retimbre.synth.clock import Blockwise, Clock, curve_at
 from retimbre.synth.envelopes import Adsr, linear_adsr
 from retimbre.synth.filters import SWEPT_BLOCK, lowpass, swept_filter
+from retimbre.synth.fusing import fusible
 from retimbre.synth.knobs import Continuous, Parameter, Stepped
 from retimbre.synth.parameters import Knobs, ParameterSpace
 
@@ -74,18 +75,20 @@ def _as_curve(knob: Tensor) -> Float[Tensor, "batch points"]:
 
 def phase_modulated(
     carrier_hz: Tensor, rate_hz: Tensor, index_rad: Tensor, clock: Clock
-) -> Float[Tensor, "batch samples"]:
-    """F t + B sin(2 pi v t) / 2 pi, in cycles; any of the three may be a curve."""
+) -> Blockwise | Tensor:
+    """The phase f t + B sin(2 pi v t) / 2 pi, in cycles; any of the three may be a curve."""
     index = index_rad / osc.TURN
     if _steady(carrier_hz, rate_hz, index_rad):
         return osc.modulated_phase(carrier_hz, rate_hz, index, torch.zeros_like(index), clock)
-    wobble = osc.sine(osc.curved_phase(_as_curve(rate_hz), clock))
-    return osc.curved_phase(_as_curve(carrier_hz), clock) + _over_time(index, clock) * wobble
+    wobble = osc.sine(clock.samples_of(osc.curved_phase(_as_curve(rate_hz), clock)))
+    return (
+        clock.samples_of(osc.curved_phase(_as_curve(carrier_hz), clock)) + _over_time(index, clock) * wobble
+    )
 
 
 def frequency_modulated(
     carrier_hz: Tensor, rate_hz: Tensor, depth: Tensor, clock: Clock
-) -> Float[Tensor, "batch samples"]:
+) -> Blockwise | Tensor:
     """The running sum, sample by sample, of f (1 + D sin(2 pi v t)), in cycles; any of the three may be a curve.
 
     The sum of a sine over samples is itself a sinusoid: with w = 2 pi v / rate,
@@ -95,10 +98,33 @@ def frequency_modulated(
         swing = (carrier_hz * depth / clock.sample_rate).double()
         half = math.pi * rate_hz.double() / clock.sample_rate
         return osc.modulated_phase(carrier_hz, rate_hz, -0.5 * swing, 0.5 * swing / torch.tan(half), clock)
-    wobble = osc.sine(osc.curved_phase(_as_curve(rate_hz), clock))
+    wobble = osc.sine(clock.samples_of(osc.curved_phase(_as_curve(rate_hz), clock)))
     per_sample = _over_time(carrier_hz, clock) * (1.0 + _over_time(depth, clock) * wobble) / clock.sample_rate
     phase = per_sample.double().cumsum(1) - per_sample
     return (phase - phase.detach().floor()).float()
+
+
+@fusible
+def _bank(
+    waves: tuple[str, ...],
+    phases: list[Blockwise | Tensor],
+    amplitudes: list[Tensor],
+    settings: Adsr,
+    clock: Clock,
+) -> Float[Tensor, "batch samples"]:
+    """Oscillators, mixed and enveloped."""
+    mixed = WAVES[waves[0]](clock.samples_of(phases[0])) * amplitudes[0]
+    for wave, phase, amplitude in zip(waves[1:], phases[1:], amplitudes[1:], strict=True):
+        mixed = torch.addcmul(mixed, WAVES[wave](clock.samples_of(phase)), amplitude)
+    return mixed * linear_adsr(settings, clock)
+
+
+@fusible
+def _gated(
+    audio: Float[Tensor, "batch samples"], phase: Blockwise, clock: Clock
+) -> Float[Tensor, "batch samples"]:
+    """The audio in the first half of each cycle, silence in the second."""
+    return audio * (0.5 + 0.5 * osc.square(clock.samples_of(phase)))
 
 
 # two-sine
@@ -126,8 +152,10 @@ class TwoSine(Synth):
         """(a1 sin(2 pi f1 t) + a2 sin(2 pi f2 t)) / 2, for as long as the clip lasts."""
         check_curves(self, knobs)
         clock = _clock(note, num_samples, self.sample_rate)
-        low = osc.sine(osc.steady_phase(_transposed(knobs["f1"], note), clock))
-        high = osc.sine(osc.steady_phase(_transposed(knobs["f2"], note), clock))
+        low, high = (
+            osc.sine(clock.samples_of(osc.steady_phase(_transposed(knobs[name], note), clock)))
+            for name in ("f1", "f2")
+        )
         loudness = 0.5 * note.velocity
         return (loudness * knobs["a1"])[:, None] * low + (loudness * knobs["a2"])[:, None] * high
 
@@ -167,12 +195,12 @@ class Fm(Synth):
         """A sin(2 pi sum f), f = C (1 + D sin(2 pi M t)), times the envelope."""
         check_curves(self, knobs)
         clock = _clock(note, num_samples, self.sample_rate)
-        carrier = osc.sine(frequency_modulated(_transposed(knobs["C"], note), knobs["M"], knobs["D"], clock))
+        phase = frequency_modulated(_transposed(knobs["C"], note), knobs["M"], knobs["D"], clock)
         attack, decay = knobs["attack"], knobs["decay"]
         hold_end = attack + decay + knobs["sustain"]
-        envelope = linear_adsr(Adsr(attack, decay, knobs["sustain_level"], knobs["release"], hold_end), clock)
+        envelope = Adsr(attack, decay, knobs["sustain_level"], knobs["release"], hold_end)
         amplitude = _over_time(knobs["A"], clock) * note.velocity[:, None]
-        return carrier * (envelope * amplitude)
+        return _bank(("sin",), [phase], [amplitude], envelope, clock)
 
 
 # fm4
@@ -231,14 +259,15 @@ class Fm4(Synth):
         """The mean of a sine, a sawtooth, a triangle and a square, each at its own frequency and deviation."""
         check_curves(self, knobs)
         clock = _clock(note, num_samples, self.sample_rate)
-        mixed = torch.zeros(note.pitch_hz.shape[0], num_samples, device=note.pitch_hz.device)
-        for index, wave in enumerate((osc.sine, osc.sawtooth, osc.triangle, osc.square), start=1):
-            carrier = _transposed(knobs[f"f{index}"], note)
-            phase = frequency_modulated(carrier, knobs[f"v{index}"], knobs[f"B{index}"], clock)
-            mixed = mixed + _over_time(knobs[f"A{index}"], clock) * wave(phase)
+        phases = [
+            frequency_modulated(_transposed(knobs[f"f{i}"], note), knobs[f"v{i}"], knobs[f"B{i}"], clock)
+            for i in range(1, 5)
+        ]
+        loudness = (0.25 * note.velocity)[:, None]
+        amplitudes = [_over_time(knobs[f"A{i}"], clock) * loudness for i in range(1, 5)]
         stage = torch.ones_like(note.pitch_hz)
-        envelope = linear_adsr(Adsr(0.1 * stage, 0.3 * stage, stage, 0.2 * stage, 0.9 * stage), clock)
-        return mixed * (envelope * (0.25 * note.velocity)[:, None])
+        envelope = Adsr(0.1 * stage, 0.3 * stage, stage, 0.2 * stage, 0.9 * stage)
+        return _bank(tuple(WAVES), phases, amplitudes, envelope, clock)
 
 
 # inversynth
@@ -309,16 +338,18 @@ class InverSynth(Synth):
         """Oscillators, envelope, filter, gate."""
         check_curves(self, knobs)
         clock = _clock(note, num_samples, self.sample_rate)
-        mixed = torch.zeros(note.pitch_hz.shape[0], num_samples, device=note.pitch_hz.device)
-        for name, wave in WAVES.items():
-            carrier = _transposed(knobs[f"f_{name}"], note)
-            phase = phase_modulated(carrier, knobs[f"v_{name}"], knobs[f"B_{name}"], clock)
-            mixed = torch.addcmul(mixed, wave(phase), _over_time(knobs[f"A_{name}"], clock))
-        envelope = linear_adsr(Adsr(knobs["a"], knobs["d"], knobs["s"], knobs["r"], note.gate_s), clock)
-        shaped = mixed * (envelope * (0.25 * note.velocity)[:, None])
+        loudness = (0.25 * note.velocity)[:, None]
+        phases = [
+            phase_modulated(
+                _transposed(knobs[f"f_{wave}"], note), knobs[f"v_{wave}"], knobs[f"B_{wave}"], clock
+            )
+            for wave in WAVES
+        ]
+        amplitudes = [_over_time(knobs[f"A_{wave}"], clock) * loudness for wave in WAVES]
+        envelope = Adsr(knobs["a"], knobs["d"], knobs["s"], knobs["r"], note.gate_s)
+        shaped = _bank(tuple(WAVES), phases, amplitudes, envelope, clock)
         filtered = self._filtered(shaped, knobs["f_cut"], knobs["q"])
-        gate = 0.5 + 0.5 * osc.square(osc.steady_phase(knobs["f_gate"], clock))
-        return filtered * gate
+        return _gated(filtered, osc.steady_phase(knobs["f_gate"], clock), clock)
 
     def _filtered(self, audio: Tensor, cutoff_hz: Tensor, q: Tensor) -> Tensor:
         if _steady(cutoff_hz):

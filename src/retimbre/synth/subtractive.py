@@ -13,11 +13,12 @@ from torch import Tensor
 
 from retimbre.synth import oscillators as osc
 from retimbre.synth.base import Note, Synth, check_curves
-from retimbre.synth.clock import Clock
-from retimbre.synth.envelopes import analog_adsr, analog_at
+from retimbre.synth.clock import Blockwise, Clock
+from retimbre.synth.envelopes import analog_at
 from retimbre.synth.filters import swept_filter
+from retimbre.synth.fusing import fusible
 from retimbre.synth.knobs import Choice, Continuous, Scale, Stepped
-from retimbre.synth.musical_voices import adsr_knobs, adsr_of, clock_of, filter_times, time_knob
+from retimbre.synth.musical_voices import adsr_knobs, adsr_of, clock_of, enveloped, filter_times, time_knob
 from retimbre.synth.parameters import Knobs, ParameterSpace
 
 LOWEST_HZ = 20.0  # fundamentals from here up have all their harmonics
@@ -38,6 +39,14 @@ def _knob(
     unit, _, scale = turn.partition(" ")
     scale = scale or "linear"
     return Continuous(name, *travel, default, unit, cast(Scale, scale), group=group, description=description)
+
+
+@dataclasses.dataclass(frozen=True)
+class Oscillator:
+    """One cycle of a wave, and where in it the oscillator is."""
+
+    table: Float[Tensor, "batch table"]
+    phase: Blockwise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,15 +96,14 @@ class Subtractive(Synth):
         check_curves(self, knobs)
         clock = clock_of(note, num_samples, self.sample_rate)
         pitch_hz = self._pitch(knobs, note, clock)
-        low = self._oscillator(knobs["wave1"], knobs["pulse_width"], pitch_hz, clock)
         interval = two_to_the((knobs["interval"] + 0.01 * knobs["detune"]) / 12.0)
+        low = self._oscillator(knobs["wave1"], knobs["pulse_width"], pitch_hz, clock)
         high = self._oscillator(knobs["wave2"], knobs["pulse_width"], pitch_hz * interval[:, None], clock)
-        tone = torch.lerp(low, high, knobs["mix"][:, None])
-        mixed = torch.lerp(tone, 0.5 * osc.noise(note.noise_seed, clock), knobs["noise"][:, None])
-        filtered = swept_filter(
-            mixed, self._cutoff(knobs, note, clock), knobs["resonance"], self.sample_rate, knobs["filter"]
-        )
-        return filtered * (analog_adsr(adsr_of(knobs, "", note), clock) * (0.5 * note.velocity)[:, None])
+        hiss = osc.noise(note.noise_seed, clock)
+        mixed = _mixed(low, high, hiss, knobs["mix"][:, None], knobs["noise"][:, None], clock)
+        cutoff = self._cutoff(knobs, note, clock)
+        filtered = swept_filter(mixed, cutoff, knobs["resonance"], self.sample_rate, knobs["filter"])
+        return enveloped(filtered, adsr_of(knobs, "", note), 0.5 * note.velocity, clock)
 
     def _pitch(self, knobs: Knobs, note: Note, clock: Clock) -> Float[Tensor, "batch edges"]:
         """The pitch in Hz at the edges of the clock's blocks: the note, the bend that dies away, and the vibrato."""
@@ -108,16 +116,25 @@ class Subtractive(Synth):
 
     def _oscillator(
         self, wave: Tensor, width: Tensor, pitch_hz: Float[Tensor, "batch edges"], clock: Clock
-    ) -> Float[Tensor, "batch samples"]:
+    ) -> Oscillator:
         harmonics = _classic_harmonics(wave, width, math.ceil(0.5 * self.sample_rate / LOWEST_HZ))
         table = osc.harmonic_table(harmonics, pitch_hz.amax(1).float(), self.sample_rate)
-        return osc.read_table(table, osc.swept_phase(pitch_hz, clock))
+        return Oscillator(table, osc.swept_phase(pitch_hz, clock))
 
     def _cutoff(self, knobs: Knobs, note: Note, clock: Clock) -> Float[Tensor, "batch blocks"]:
         """The cutoff in Hz for every stretch of the filter."""
         envelope = analog_at(adsr_of(knobs, "filter_", note), filter_times(clock))
         tracked = knobs["cutoff"] * torch.exp(knobs["key_track"] * torch.log(note.pitch_hz / MIDDLE_C_HZ))
         return tracked[:, None] * two_to_the(knobs["filter_env"][:, None] * envelope)
+
+
+@fusible
+def _mixed(
+    low: Oscillator, high: Oscillator, hiss: Tensor, mix: Tensor, noise: Tensor, clock: Clock
+) -> Float[Tensor, "batch samples"]:
+    """Two oscillators cross-faded, and the result with noise."""
+    one, other = (osc.read_table(each.table, clock.samples_of(each.phase)) for each in (low, high))
+    return torch.lerp(torch.lerp(one, other, mix), 0.5 * hiss, noise)
 
 
 def two_to_the(octaves: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from retimbre.train.checkpoint import TRAINING_KIND
 from retimbre.train.journal import Row, read_journal
 from retimbre.train.loop import FitResult, Progress, Watch, fit
 from retimbre.workflows.report.figures import history_png
-from retimbre.workflows.run import RunConfig, RunFolder, read_run
+from retimbre.workflows.run import DataConfig, RunConfig, RunFolder, read_run
 
 RUNS_FOLDER = Path("out")
 
@@ -180,6 +180,8 @@ def conclude(config: RunConfig, folder: RunFolder, result: FitResult) -> dict[st
         "step": result.best.step if result.best else result.step,
         "clips_seen": (result.best.step if result.best else result.step) * config.train.batch_size,
         "quality": quality,
+        # What held-out clips have to be like, for who has the model alone; a data set on disk says it itself.
+        "pairs": {} if config.data.folder else drawn_as(config.data),
     }
     inverter = export(config, folder, facts)
     manifest = {
@@ -218,6 +220,11 @@ def export(config: RunConfig, folder: RunFolder, facts: dict[str, Any]) -> Inver
     with task.average.applied():
         save_inverter(folder.model, task.inverter, facts=facts)
     return task.inverter
+
+
+def drawn_as(data: DataConfig) -> dict[str, Any]:
+    """The manner in which endless pairs are drawn."""
+    return {name: value for name, value in dump(data).items() if name in {"draw", "pitch_hz", "gate_s"}}
 
 
 def last_validation(rows: Sequence[Row], step: int) -> dict[str, float]:

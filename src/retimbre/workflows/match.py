@@ -1,8 +1,9 @@
 """Matching sounds: the verb. Many files run side by side, and one bad file never stops the rest.
 
-A sound is matched in memory (`match_sound`) and then written (`match_files`, `match_page`); a folder appears whole. Several
-sounds are given to processes of their own, which share nothing: each reads its file, searches with one thread, and
-sends back what a summary needs. What goes wrong with a sound is its result, told at the end; the others go on.
+A sound is matched in memory (`match_sound`) and then written (`match_files`, `match_page`); a folder appears whole.
+Several sounds are given to processes of their own, which share nothing: each reads its file, searches with one
+thread, and sends back what a summary needs. What goes wrong with a sound is its result, told at the end; the others
+go on.
 """
 
 import dataclasses
@@ -113,7 +114,9 @@ def match(
     results = {result.sound: result for result in run(folders, options, workers, progress)}
     ordered = tuple(results[path] for path in paths)
     index = Path(out) / INDEX_FILE
-    write_index(index, f"{options.synth} matches", [row for result in ordered for row in result.rows], METRICS)
+    write_index(
+        index, f"{options.synth} matches", [row for result in ordered for row in result.rows], METRICS
+    )
     return MatchRun(ordered, index)
 
 
@@ -162,9 +165,12 @@ def _in_processes(
     folders: dict[Path, Path], options: MatchOptions, workers: int, progress: Progress
 ) -> Iterator[SoundResult]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         futures = {
-            pool.submit(match_one, sound, folder, options): (sound, folder) for sound, folder in folders.items()
+            pool.submit(match_one, sound, folder, options): (sound, folder)
+            for sound, folder in folders.items()
         }
         done: set[Future[SoundResult]] = set()
         try:

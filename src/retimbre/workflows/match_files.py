@@ -7,8 +7,8 @@
     DIR/index.html                one line for each sound and model, where there are several
 
 Folders are named after the files, made safe for every file system; two files of one name get `name` and `name-2`. A
-folder is made under a name of its own and renamed when it is complete. With `force` it replaces an earlier one, but only one that
-a match has made.
+folder is made under a name of its own and renamed when it is complete. With `force` it replaces an earlier one, but
+only one that a match has made.
 """
 
 import os
@@ -140,7 +140,8 @@ def match_table(match: Match) -> dict[str, Any]:
         "settings": _settings(match),
         "models": [_model_row(found) for found in match.models],
         "candidates": [
-            _candidate_row(number, found, place) for number, (found, place, _) in enumerate(ranked(match), start=1)
+            _candidate_row(number, found, place)
+            for number, (found, place, _) in enumerate(ranked(match), start=1)
         ],
         "seconds": {stage: round(seconds, 3) for stage, seconds in match.seconds.items()},
         "interrupted": match.interrupted,
@@ -158,8 +159,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def parameter_rows(space: ParameterSpace, candidate: Candidate, heard: Sequence[bool]) -> list[dict[str, Any]]:
-    """Each knob of a candidate: group, name, class, value, unit, position, whether it is heard and whether it was fixed."""
+def parameter_rows(
+    space: ParameterSpace, candidate: Candidate, heard: Sequence[bool]
+) -> list[dict[str, Any]]:
+    """Each knob of a candidate: what it is, how it is set, whether it is heard and whether it was fixed."""
     searched = [parameter.name for parameter in space.searched]
     knobs = space.from_unit(candidate.proposal.unit)
     classes = space.to_classes(knobs)[0].tolist()
@@ -223,6 +226,7 @@ def _candidate_row(number: int, found: ModelMatch, place: int) -> dict[str, Any]
         "model_rank": place + 1,
         "files": {"audio": f"{number:02}.wav", "patch": f"{number:02}.json"},
         "loss": round(candidate.loss, 4),
+        "search_loss": round(candidate.search_loss, 4),
         "scores": _rounded(candidate.scores),
         "raw_scores": _rounded(candidate.raw_scores),
         "pitch_hz": candidate.patch.note.pitch_hz,

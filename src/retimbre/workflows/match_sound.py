@@ -5,13 +5,12 @@
     refine    the best of them moved nearer, for as long as the budget lasts         matching/search.py
     judge     the survivors at full rate, as they are written, against the file      matching/verdict.py
 
-`match_sound` does this for one file and keeps everything in memory; `workflows/match.py` runs it over many files and
-writes what comes out. Several networks are each given an equal share of the budget and rank side by side.
+`match_sound` does this for one file and keeps everything in memory; `workflows/match.py` runs it over many files
+and writes what comes out. Several networks are each given an equal share of the budget and rank side by side.
 """
 
 import contextlib
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ from retimbre.core import random
 from retimbre.core.errors import CheckpointError, ConfigError
 from retimbre.dsp.level import fit_length
 from retimbre.dsp.resample import resample
-from retimbre.matching.audition import Audition, Budget, search_rate
+from retimbre.matching.audition import Audition, Budget, Meter, search_rate
 from retimbre.matching.confidence import Confidence, confidence
 from retimbre.matching.inverter import Inverter, load_inverter, shipped_checkpoints
 from retimbre.matching.propose import Proposals, even_pool, joined, network_pool
@@ -33,14 +32,14 @@ from retimbre.matching.search import Search, SearchConfig
 from retimbre.matching.target import Target, TargetSettings, read_target
 from retimbre.matching.verdict import Bench, Candidate
 from retimbre.synth.audibility import audible
-from retimbre.synth.base import Synth
 from retimbre.synth.catalog import find_synth
 from retimbre.synth.parameters import ParameterSpace
 from retimbre.synth.patches import synth_at_rate
 from retimbre.train.checkpoint import read_header
+from retimbre.train.devices import pick_device
 
-# How many proposals begin a search: those of a network, those drawn evenly beside them, and those drawn evenly where
-# there is no network.
+# How many proposals begin a search: those of a network, those drawn evenly beside them, and those drawn evenly
+# where there is no network.
 NETWORK_POOL = 64
 BESIDE_POOL = 64
 EVEN_POOL = 256
@@ -61,26 +60,29 @@ class MatchOptions:
     """How sounds are matched.
 
     Attributes:
-        synth: A name in the catalog.
-        models: Run folders, checkpoint files or names of shipped checkpoints; empty stands for the shipped ones of the
+        synth: A name in the catalog. models: Run folders, checkpoint files or names of shipped checkpoints; empty
+        stands for the shipped ones of the
             synthesizer, if there are any.
         candidates: How many patches to give for each sound and model.
         budget: What refinement may cost for each sound, shared among the models.
         target: How a sound is read.
-        threads: How many renderings run side by side.
+        device: Where candidates are rendered and compared: `auto`, `cpu` or `cuda`.
+        threads: How many renderings run side by side on a CPU.
     """
 
     synth: str
     models: tuple[str, ...] = ()
     candidates: int = 8
-    budget: Budget = Budget(seconds=10.0)
-    target: TargetSettings = TargetSettings()
+    budget: Budget = dataclasses.field(default_factory=lambda: Budget(seconds=10.0))
+    target: TargetSettings = dataclasses.field(default_factory=TargetSettings)
     seed: int = 0
+    device: str = "cpu"
     threads: int = 1
 
     def __post_init__(self) -> None:
         """Refuses what makes no sense before any sound is read."""
         find_synth(self.synth)
+        pick_device(self.device)
         if not 1 <= self.candidates <= 64:
             raise ConfigError(f"candidates is {self.candidates}, but takes 1 to 64")
 
@@ -199,7 +201,9 @@ def load_models(options: MatchOptions) -> dict[str, Inverter | None]:
     for name in named:
         inverter = load_inverter(name)
         if inverter.config.synth != options.synth:
-            raise CheckpointError(f"{name}: is a model of {inverter.config.synth!r}, not of {options.synth!r}")
+            raise CheckpointError(
+                f"{name}: is a model of {inverter.config.synth!r}, not of {options.synth!r}"
+            )
         loaded[_short_name(name)] = inverter
     return loaded or {NO_MODEL: None}
 
@@ -218,30 +222,34 @@ def _short_name(model: str) -> str:
     return path.parent.name if path.name == "model.safetensors" else path.stem or model
 
 
-def _matched(target: Target, models: dict[str, Inverter | None], options: MatchOptions, watch: Stopwatch) -> Match:
+def _matched(
+    target: Target, models: dict[str, Inverter | None], options: MatchOptions, watch: Stopwatch
+) -> Match:
     synth = find_synth(options.synth)
     rate = search_rate(synth, target.sample_rate, target.search_samples / target.sample_rate)
     heard = resample(target.searched, target.sample_rate, rate)
     at_rate = synth_at_rate(options.synth, rate)
     bench = Bench.of(target)
     watch.lap("read")
+    device = pick_device(options.device)
+    threads = options.threads if device.type == "cpu" else 1
     found: list[ModelMatch] = []
     interrupted = False
     for name, inverter in models.items():
         space = synth.space if inverter is None else inverter.space
-        audition = Audition.of(at_rate, heard, space=space, threads=options.threads)
+        audition = Audition.of(at_rate, heard, space=space, device=device, threads=threads)
         arm = _Arm(name, inverter, audition, len(models))
         one, stopped = _match_with(arm, target, bench, options, watch)
         found.append(one)
         interrupted = interrupted or stopped
     best = min((one.candidates for one in found), key=lambda candidates: candidates[0].loss)
-    trust = confidence(best[0].search_loss, best[-1].search_loss, target.hint.confidence)
+    trust = confidence(best[0].search_loss, target.hint.confidence)
     return Match(target, options, tuple(found), rate, trust, watch.seconds, interrupted)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Arm:
-    """One model's part of a match: its name, its network if it has one, where it is judged, and how many models there are."""
+    """One model's part of a match: its network if it has one, where it is judged, and how many models there are."""
 
     name: str
     inverter: Inverter | None
@@ -259,7 +267,9 @@ def _match_with(
     watch.lap("propose")
     budget = Budget(options.budget.seconds / arm.num_models, options.budget.evaluations / arm.num_models)
     search = Search(audition, target.hint, SearchConfig(count=options.candidates), options.seed)
-    found = search.run(pool, losses, budget, lambda share: watch.progress(share / arm.num_models))
+    found = search.run(
+        pool, losses, Meter(budget, time.perf_counter), lambda share: watch.progress(share / arm.num_models)
+    )
     watch.lap("refine")
     synth = find_synth(options.synth)
     candidates = bench.candidates(synth, audition.space, found.proposals, found.losses)
@@ -286,8 +296,8 @@ def _pool(arm: _Arm, target: Target, options: MatchOptions) -> Proposals:
 
 
 def _heard(audition: Audition, proposals: Proposals) -> Bool[Tensor, "candidates searched"]:
-    knobs = audition.space.from_unit(proposals.unit)
-    names = [parameter.name for parameter in audition.space.searched]
-    every = audible(audition.synth, knobs, proposals.note(), num_samples=audition.num_samples)
+    knobs = audition.space.from_unit(proposals.unit.to(audition.device))
+    note = proposals.note().to(audition.device)
+    every = audible(audition.synth, knobs, note, num_samples=audition.num_samples).cpu()
     order = [parameter.name for parameter in audition.synth.space.searched]
-    return every[:, [order.index(name) for name in names]]
+    return every[:, [order.index(parameter.name) for parameter in audition.space.searched]]

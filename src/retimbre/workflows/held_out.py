@@ -1,0 +1,230 @@
+"""The clips that an inverter is judged by: sounds of its synthesizer that no training can have seen.
+
+There are two kinds. Endless clips are rendered when asked for, at the keys and in the manner that the inverter was
+trained for, from the test split of class vectors. Stored clips come from a data set on disk.
+
+Whether a class vector is held out is decided by its hash (`data.splits`), the same in every run, so held-out clips
+share no class vector with any training on endless pairs, whatever the seeds. A data set may hold out more than that,
+with other fractions; then those of its clips that lie in the training part of the hash are left out and counted. What
+was used is said in `settings`, for the reader of a figure.
+"""
+
+import abc
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from retimbre.core.config import build, read_run_file
+from retimbre.core.errors import DatasetError
+from retimbre.data.dataset import RenderedSet
+from retimbre.data.splits import SPLITS, split_by_classes
+from retimbre.dsp.level import normalise_peak
+from retimbre.matching.inverter import MODEL_FILE, Inverter
+from retimbre.matching.pairs import HELD_OUT, PairBatch, PairSource
+from retimbre.synth.base import Note
+from retimbre.synth.knobs import Parameter
+from retimbre.workflows.plan import plan_from_header
+from retimbre.workflows.run import DataConfig, RunConfig, RunFolder, TrainConfig
+
+HeldOutSplit = Literal["test", "validation"]
+
+# Values of levels that were written as text and read again, or kept in 32 bits, differ by this much.
+_SAME_LEVEL = 1e-5
+
+
+class HeldOutClips(abc.ABC):
+    """Clips with the knobs that made them, by number."""
+
+    @property
+    @abc.abstractmethod
+    def count(self) -> int:
+        """How many there are."""
+
+    @property
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What was used, as JSON can hold it."""
+
+    @abc.abstractmethod
+    def pairs(self, rows: range, device: torch.device) -> PairBatch:
+        """The clips of these numbers, from 0 to `count`."""
+
+    def as_kept(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch samples"]:
+        """A rendering at the level at which the clips are kept."""
+        return audio
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class EndlessClips(HeldOutClips):
+    """Clips rendered on the fly.
+
+    Attributes:
+        source: What renders them.
+        size: How many are used.
+        origin: Where the manner of drawing is known from.
+    """
+
+    source: PairSource
+    size: int
+    split: HeldOutSplit
+    origin: str
+
+    @property
+    def count(self) -> int:
+        """How many are used."""
+        return self.size
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Split, seed, manner and keys."""
+        notes = self.source.notes
+        return {
+            "clips": "rendered on the fly",
+            "split": self.split,
+            "seed": self.source.seed,
+            "draw": self.source.draw,
+            "pitch_hz": [notes.pitch_low_hz, notes.pitch_high_hz],
+            "gate_s": [notes.gate_low_s, notes.gate_high_s],
+            "as": self.origin,
+        }
+
+    def pairs(self, rows: range, device: torch.device) -> PairBatch:
+        """Renders the clips of these numbers."""
+        return self.source.pairs(torch.arange(rows.start, rows.stop, device=device), self.split)
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class StoredClips(HeldOutClips):
+    """Clips of a data set on disk.
+
+    Attributes:
+        members: Which clips of the set.
+        left_out: Clips of the set's split that a training on endless pairs may have seen.
+        normalised: Whether each clip of the set was scaled to a peak of 1.
+    """
+
+    data: RenderedSet
+    split: HeldOutSplit
+    members: Int[Tensor, " members"]
+    left_out: int
+    normalised: bool
+
+    @property
+    def count(self) -> int:
+        """The whole split, but for what was left out."""
+        return len(self.members)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The set, by its fingerprint, and the split."""
+        return {
+            "clips": "data set",
+            "data_set": str(self.data.folder),
+            "fingerprint": self.data.header.fingerprint,
+            "split": self.split,
+            "left_out": self.left_out,
+        }
+
+    def pairs(self, rows: range, device: torch.device) -> PairBatch:
+        """Reads the clips of these numbers; the noise seed of a clip is its number in the set."""
+        chosen = self.members[rows.start : rows.stop]
+        labels = self.data.labels
+        notes = labels.notes[chosen].to(device)
+        return PairBatch(
+            audio=self.data.audio(chosen).to(device),
+            classes=labels.classes[chosen].to(device),
+            unit=labels.unit[chosen].to(device),
+            note=Note(notes[:, 0], notes[:, 1], notes[:, 2], chosen.to(device)),
+        )
+
+    def as_kept(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch samples"]:
+        """Scaled to a peak of 1 if the set's clips are."""
+        return normalise_peak(audio) if self.normalised else audio
+
+
+# How an inverter was trained
+
+
+def trained_on(name_or_path: str | Path, facts: Mapping[str, Any]) -> tuple[DataConfig, str]:
+    """In what manner an inverter's training pairs were drawn, and where that is known from.
+
+    A run folder says it in its run file, a checkpoint in the facts that were saved with it. Without either, the
+    defaults of a run file stand in: knobs at their levels, at 440 Hz, for the synthesizer's own gate.
+    """
+    path = Path(name_or_path)
+    folder = RunFolder(path.parent if path.name == MODEL_FILE else path)
+    if folder.config.is_file():
+        data = build(RunConfig, read_run_file(folder.config), "").data
+        return data, "the run file, which trained on a data set" if data.folder else "the run file"
+    if facts.get("pairs"):
+        return build(DataConfig, facts["pairs"], "pairs"), "the checkpoint"
+    return DataConfig(), "default"
+
+
+def endless_clips(
+    inverter: Inverter, data: DataConfig, *, size: int, split: HeldOutSplit, seed: int, origin: str
+) -> EndlessClips:
+    """The first `size` clips of a split, drawn as a run with `data` draws them."""
+    # Compiled rendering is equal up to rounding and takes seconds to compile.
+    data = dataclasses.replace(data, folder="", compiled=False)
+    run = RunConfig(inverter.config, TrainConfig(steps=1), data, seed)
+    return EndlessClips(run.pair_source(inverter), size, split, origin)
+
+
+def stored_clips(inverter: Inverter, folder: str | Path, split: HeldOutSplit) -> StoredClips:
+    """The whole held-out split of a data set.
+
+    Raises:
+        DatasetError: It is missing or damaged, is not of the inverter's synthesizer, knobs, levels, rate and length, or
+            holds nothing out.
+    """
+    data = RenderedSet.open(folder)
+    plan = plan_from_header(data.header)
+    _check_fits(data, {each.name: each for each in plan.space.searched}, dict(plan.space.fixed), inverter)
+    rows = data.split(split)
+    hidden = split_by_classes(data.classes[rows], HELD_OUT) >= SPLITS.index(split)
+    members = rows[hidden]
+    if not len(members):
+        raise DatasetError(
+            f"{data.folder}: its {split} split holds no clip that training cannot have seen; make a larger set"
+        )
+    return StoredClips(data, split, members, len(rows) - len(members), plan.normalise)
+
+
+def _check_fits(
+    data: RenderedSet, searched: Mapping[str, Parameter], fixed: Mapping[str, Any], inverter: Inverter
+) -> None:
+    header, config, space = data.header, inverter.config, inverter.space
+    wanted = {each.name: each for each in space.searched}
+    features = [
+        ("synthesizer", header.options["synth"], config.synth),
+        ("sample rate", header.sample_rate, config.sample_rate),
+        ("samples", header.num_samples, inverter.num_samples),
+        ("searched knobs", ", ".join(searched), ", ".join(wanted)),
+    ]
+    for what, found, needed in features:
+        if found != needed:
+            raise DatasetError(f"{data.folder}: its {what}: {found}, but the model's: {needed}")
+    for name, knob in wanted.items():
+        if not _alike(searched[name].class_values(), knob.class_values()):
+            raise DatasetError(f"{data.folder}: its levels of {name} are not the model's")
+    for name, value in space.fixed.items():
+        if not _alike((fixed[name],), (value,)):
+            raise DatasetError(f"{data.folder}: {name} is held at {fixed[name]}, but the model's at {value}")
+
+
+def _alike(ones: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    return len(ones) == len(others) and all(
+        one == other
+        if isinstance(one, str) or isinstance(other, str)
+        else math.isclose(one, other, rel_tol=_SAME_LEVEL)
+        for one, other in zip(ones, others, strict=True)
+    )
