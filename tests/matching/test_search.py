@@ -152,9 +152,8 @@ def test_children_are_patches_whose_choices_are_one_thing(name: str) -> None:
     space = SYNTHS[name].space
     pool = even_pool(name, space, HINT, 20, torch.Generator().manual_seed(0))
     herd = Herd.of(pool, torch.rand(20).double(), 8)
-    children = breed(
-        space, herd, 64, BreedingConfig(anew=0.5, turned=0.5, turn=(0.5, 1.0)), torch.Generator()
-    )
+    wild = BreedingConfig(anew=0.5, turned=0.5, turn=(0.5, 1.0))
+    children = breed(space, Chart.of(space, HINT), herd, 64, wild, torch.Generator())
     assert bool(((children.unit >= 0) & (children.unit <= 1)).all())
     knobs = space.from_unit(children.unit)
     for parameter in space.searched:

@@ -8,7 +8,7 @@ import torch
 
 from retimbre.synth import oscillators as osc
 from retimbre.synth.clock import Blockwise, Clock, curve_at
-from retimbre.synth.envelopes import Adsr, analog_adsr, analog_at, linear_adsr
+from retimbre.synth.envelopes import Adsr, analog_adsr, linear_adsr
 
 RATE = 16_384
 CLOCK = Clock(20_000, RATE, torch.device("cpu"))
@@ -99,7 +99,7 @@ def settings(attack: float, decay: float, sustain: float, release: float, gate: 
 
 
 def test_a_linear_envelope_bends_at_the_expected_samples() -> None:
-    envelope = linear_adsr(settings(0.25, 0.25, 0.5, 0.25, 0.75), CLOCK)[0]
+    envelope = linear_adsr(settings(0.25, 0.25, 0.5, 0.25, 0.75)).sample(CLOCK)[0]
     at = {0.0: 0.0, 0.125: 0.5, 0.25: 1.0, 0.375: 0.75, 0.5: 0.5, 0.7: 0.5, 0.875: 0.25, 1.0: 0.0, 1.2: 0.0}
     for second, level in at.items():
         assert float(envelope[round(second * RATE)]) == pytest.approx(level, abs=1e-4)
@@ -110,7 +110,7 @@ def test_a_linear_envelope_bends_at_the_expected_samples() -> None:
 
 @pytest.mark.parametrize("envelope", [linear_adsr, analog_adsr])
 def test_stages_of_no_length_are_jumps(envelope) -> None:
-    made = envelope(settings(0.0, 0.0, 0.5, 0.0, 0.5), CLOCK)[0]
+    made = envelope(settings(0.0, 0.0, 0.5, 0.0, 0.5)).sample(CLOCK)[0]
     half = round(0.5 * RATE)
     assert torch.equal(made[:half], torch.full((half,), 0.5))
     assert not made[half:].any()
@@ -118,7 +118,7 @@ def test_stages_of_no_length_are_jumps(envelope) -> None:
 
 @pytest.mark.parametrize("envelope", [linear_adsr, analog_adsr])
 def test_a_key_that_comes_up_in_the_attack_releases_from_there(envelope) -> None:
-    made = envelope(settings(1.0, 0.1, 0.5, 0.5, 0.25), CLOCK)[0]
+    made = envelope(settings(1.0, 0.1, 0.5, 0.5, 0.25)).sample(CLOCK)[0]
     key_up = round(0.25 * RATE)
     assert float(made.diff().abs().max()) < 0.01
     assert int(made.argmax()) == pytest.approx(key_up, abs=1)
@@ -127,14 +127,14 @@ def test_a_key_that_comes_up_in_the_attack_releases_from_there(envelope) -> None
 
 def test_block_envelopes_equal_their_formula_at_every_sample() -> None:
     exact = np.interp(TIME, [0, 0.0123, 0.0623, 0.7, 0.85, 2.0], [0, 1, 0.3, 0.3, 0, 0])
-    made = linear_adsr(settings(0.0123, 0.05, 0.3, 0.15, 0.7), CLOCK)[0]
+    made = linear_adsr(settings(0.0123, 0.05, 0.3, 0.15, 0.7)).sample(CLOCK)[0]
     assert float(np.abs(made.double().numpy() - exact).max()) < 1e-6
 
 
 @pytest.mark.parametrize("attack_s", [0.001, 0.005, 0.05, 0.5])
 def test_exponential_strokes_equal_their_formula_at_every_sample(attack_s: float) -> None:
-    made = analog_adsr(settings(attack_s, 0.02, 0.3, 0.04, 0.7), CLOCK)[0].double().numpy()
-    exact = analog_at(settings(attack_s, 0.02, 0.3, 0.04, 0.7), torch.from_numpy(TIME)[None])[0].numpy()
+    made = analog_adsr(settings(attack_s, 0.02, 0.3, 0.04, 0.7)).sample(CLOCK)[0].double().numpy()
+    exact = analog_adsr(settings(attack_s, 0.02, 0.3, 0.04, 0.7)).at(torch.from_numpy(TIME)[None])[0].numpy()
     assert float(np.abs(made - exact).max()) < 1e-6
 
 

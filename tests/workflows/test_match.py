@@ -11,6 +11,7 @@ import torch
 from retimbre.core.errors import AudioError, CheckpointError, ConfigError, ExistsError
 from retimbre.dsp import audiofile
 from retimbre.matching.audition import Budget
+from retimbre.matching.inverter import Inverter, InverterConfig, save_inverter
 from retimbre.synth.patches import load_patch, render_patch
 from retimbre.workflows.match import match, summary
 from retimbre.workflows.match_files import plan_folders
@@ -50,6 +51,16 @@ def test_a_match_is_a_folder_of_ranked_sounds_patches_a_table_and_a_report(tmp_p
     assert table["pitch"]["pitch_hz"] == pytest.approx(440.0, rel=0.01)
     assert set(table["seconds"]) >= {"read", "propose", "refine", "judge"}
     assert table["settings"]["seed"] == 0
+
+
+def test_a_refined_match_is_no_worse_than_an_unrefined_one_as_written(tmp_path: Path) -> None:
+    sound = write_note(tmp_path / "note.wav", 700.0)
+    losses = []
+    for evaluations in (0, 150):
+        options = MatchOptions(synth="fm", candidates=3, budget=Budget(evaluations=evaluations))
+        folder = match(sound, tmp_path / str(evaluations), options).results[0].folder
+        losses.append(table_of(folder)["candidates"][0]["loss"])
+    assert losses[1] <= losses[0]
 
 
 def test_every_patch_that_is_written_renders_the_sound_beside_it(tmp_path: Path) -> None:
@@ -180,6 +191,46 @@ def test_a_model_that_is_not_there_or_foreign_is_one_error_before_any_work(tmp_p
         with pytest.raises(CheckpointError):
             match(sound, tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Two untrained networks for the fm voice: one searches all knobs, one holds two of them."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, fixed in (("all", {}), ("held", {"A": 0.5, "sustain_level": 0.25})):
+        inverter = Inverter(InverterConfig(synth="fm", model="Conv1", fixed=fixed))
+        save_inverter(folder / f"{name}.safetensors", inverter, facts={})
+    return str(folder / "all.safetensors"), str(folder / "held.safetensors")
+
+
+def test_several_models_stand_side_by_side_in_every_list(tmp_path: Path, models: tuple[str, str]) -> None:
+    options = MatchOptions(synth="fm", models=models, candidates=2, budget=Budget(evaluations=80))
+    run = match(write_note(tmp_path / "note.wav"), tmp_path / "out", options)
+    table = run.results[0].table
+    assert sorted(row["model"] for row in table["candidates"]) == ["all", "all", "held", "held"]
+    assert [row["rank"] for row in table["candidates"]] == [1, 2, 3, 4]
+    assert [row["model"] for row in summary(run.results)] == ["all", "held"]
+    assert sum(row["evaluations"] for row in table["models"]) <= 80  # one budget for all
+    assert ">held<" in (run.results[0].folder / "report.html").read_text(encoding="utf-8").replace(
+        "\n", ""
+    ).replace(" ", "")
+
+
+def test_a_knob_that_a_model_holds_keeps_its_value_in_every_patch(
+    tmp_path: Path, models: tuple[str, str]
+) -> None:
+    options = MatchOptions(synth="fm", models=models[1:], candidates=3, budget=Budget(evaluations=80))
+    folder = match(write_note(tmp_path / "note.wav"), tmp_path / "out", options).results[0].folder
+    for rank, row in enumerate(table_of(folder)["candidates"], start=1):
+        held = {knob["name"]: knob for knob in row["parameters"] if knob["fixed"]}
+        assert {name: knob["value"] for name, knob in held.items()} == {"A": 0.5, "sustain_level": 0.25}
+        assert load_patch(folder / f"{rank:02}.json").knobs["A"] == 0.5
+
+
+def test_a_model_of_another_synthesizer_is_refused(tmp_path: Path, models: tuple[str, str]) -> None:
+    options = MatchOptions(synth="two-sine", models=models)
+    with pytest.raises(CheckpointError, match="'fm', not of 'two-sine'"):
+        match(write_note(tmp_path / "note.wav"), tmp_path / "out", options)
 
 
 def test_an_unknown_synthesizer_is_refused_with_the_near_miss() -> None:

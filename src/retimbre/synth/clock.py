@@ -12,7 +12,6 @@ fuses them into one loop over the audio.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import torch
@@ -49,19 +48,19 @@ class Clock:
         """Blocks that cover the clip."""
         return -(-self.num_samples // BLOCK_SAMPLES)
 
-    @functools.cached_property
+    @property
     def block_s(self) -> Float[Tensor, " blocks"]:
         """The start of each block, in seconds."""
         index = torch.arange(self.num_blocks, device=self.device, dtype=torch.float64)
         return index * (BLOCK_SAMPLES / self.sample_rate)
 
-    @functools.cached_property
+    @property
     def edge_s(self) -> Float[Tensor, " edges"]:
         """The start of each block and the end of the last, in seconds."""
         index = torch.arange(self.num_blocks + 1, device=self.device, dtype=torch.float64)
         return index * (BLOCK_SAMPLES / self.sample_rate)
 
-    @functools.cached_property
+    @property
     def offset_s(self) -> Float[Tensor, " offsets"]:
         """The samples of a block, in seconds from its start."""
         return torch.arange(BLOCK_SAMPLES, device=self.device, dtype=torch.float64) / self.sample_rate

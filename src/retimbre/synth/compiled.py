@@ -30,8 +30,10 @@ class CompiledRenderer:
         """As `Synth.render`, without gradients; uncompiled where there is no compiler."""
         device = note.pitch_hz.device
         batch = note.pitch_hz.shape[0]
-        audio = torch.empty(batch, num_samples, device=device)
         with torch.no_grad(), fused(device):
+            if batch == self.chunk:
+                return self.synth.render(knobs, note, num_samples=num_samples)
+            audio = torch.empty(batch, num_samples, device=device)
             for items in chunks(batch, self.chunk):
                 made = self.synth.render(*self._filled(knobs, note, items), num_samples=num_samples)
                 audio[items] = made[: items.stop - items.start]

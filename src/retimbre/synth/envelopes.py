@@ -9,7 +9,6 @@ its attack never jumps; a stage of no length is a jump and not a division by zer
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -18,7 +17,6 @@ from torch import Tensor
 from retimbre.synth.clock import Blockwise, Clock
 
 SHORTEST_S = 1e-5  # a stage of no length: under a tenth of a sample period at any usual rate
-Stroke = Callable[[Tensor], Tensor]  # how far a stage has come, from how much of its time is over
 CURVATURE = 5.0  # an analogue stage ends exp(-5), 0.7 %, short of its target, and is scaled to reach it
 
 
@@ -40,29 +38,93 @@ class Adsr:
         )
 
 
-def linear_adsr(settings: Adsr, clock: Clock) -> Float[Tensor, "batch samples"]:
-    """An envelope of straight strokes, at every sample."""
-    return clock.sample(lambda time_s: _strokes(settings, time_s, _straight), settings.corners_s)
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage, ready to be evaluated: all three are columns, one row per item of a batch."""
+
+    start_s: Float[Tensor, "batch 1"]
+    per_s: Float[Tensor, "batch 1"]
+    jump: Float[Tensor, "batch 1"]
+
+    @classmethod
+    def of(cls, start_s: Float[Tensor, " batch"], length_s: Float[Tensor, " batch"]) -> "Stage":
+        """A stage from where it starts and how long it lasts; 0 s is a jump at its start."""
+        no_length = (length_s <= SHORTEST_S).to(length_s.dtype)
+        return cls(start_s[:, None], 1.0 / length_s.clamp(min=SHORTEST_S)[:, None], no_length[:, None])
+
+    def progress(self, time_s: Tensor) -> Tensor:
+        """How much of the stage is over, 0 to 1."""
+        return ((time_s - self.start_s) * self.per_s + self.jump).clamp(0.0, 1.0)
 
 
-def analog_adsr(settings: Adsr, clock: Clock) -> Float[Tensor, "batch samples"]:
-    """An envelope of exponential strokes, at every sample."""
-    between = None if torch.compiler.is_compiling() else _exponentials(settings, clock)
-    return clock.sample(lambda time_s: analog_at(settings, time_s), settings.corners_s, between)
+@dataclasses.dataclass(frozen=True)
+class Envelope:
+    """An envelope, ready to be evaluated: what is the same for all samples is worked out once.
+
+    Attributes:
+        key_up: The level from which it is released.
+        curved: Whether its strokes are exponential.
+    """
+
+    settings: Adsr
+    attack: Stage
+    decay: Stage
+    release: Stage
+    key_up: Float[Tensor, "batch 1"]
+    curved: bool
+
+    @classmethod
+    def of(cls, settings: Adsr, *, curved: bool) -> "Envelope":
+        """The envelope of some settings."""
+        attack = Stage.of(torch.zeros_like(settings.attack_s), settings.attack_s)
+        decay = Stage.of(settings.attack_s, settings.decay_s)
+        release = Stage.of(settings.gate_s, settings.release_s)
+        begun = cls(settings, attack, decay, release, torch.ones_like(attack.start_s), curved)
+        return dataclasses.replace(begun, key_up=begun.held(settings.gate_s[:, None]))
+
+    def at(self, time_s: Float[Tensor, "batch_or_1 n"]) -> Float[Tensor, "batch n"]:
+        """The level at given times, in seconds."""
+        released = self._stroke(self.release.progress(time_s))
+        return torch.where(time_s < self.release.start_s, self.held(time_s), self.key_up * (1.0 - released))
+
+    def held(self, time_s: Float[Tensor, "batch_or_1 n"]) -> Float[Tensor, "batch n"]:
+        """The level at given times if the key were never released."""
+        fallen = self._stroke(self.decay.progress(time_s)) * (1.0 - self.settings.sustain[:, None])
+        return self._stroke(self.attack.progress(time_s)) * (1.0 - fallen)
+
+    def sample(self, clock: Clock) -> Float[Tensor, "batch samples"]:
+        """The level at every sample."""
+        between = _exponentials(self, clock) if self.curved and not torch.compiler.is_compiling() else None
+        return clock.sample(self.at, self.settings.corners_s, between)
+
+    def _stroke(self, progress: Tensor) -> Tensor:
+        """How far a stage has come: as straight as its time, or as 1 - exp(-c p), scaled to arrive at 1."""
+        if not self.curved:
+            return progress
+        return (1.0 - torch.exp(-CURVATURE * progress)) / (1.0 - math.exp(-CURVATURE))
 
 
-def _exponentials(settings: Adsr, clock: Clock) -> Blockwise:
+def linear_adsr(settings: Adsr) -> Envelope:
+    """An envelope of straight strokes."""
+    return Envelope.of(settings, curved=False)
+
+
+def analog_adsr(settings: Adsr) -> Envelope:
+    """An envelope of exponential strokes."""
+    return Envelope.of(settings, curved=True)
+
+
+def _exponentials(envelope: Envelope, clock: Clock) -> Blockwise:
     """The envelope in blocks that lie within one stage: a level plus an exponential.
 
     An exponential of time is a product of one of the block's start and one of the offset.
     """
-    start_s = clock.block_s[None]
+    settings, start_s = envelope.settings, clock.block_s[None]
     stages = [
         (stage.double()[:, None]) for stage in (settings.attack_s, settings.decay_s, settings.release_s)
     ]
     attack, decay, release = (stage.clamp(min=SHORTEST_S) for stage in stages)
     sustain, gate = settings.sustain.double()[:, None], settings.gate_s.double()[:, None]
-    at_key_up = _held(settings, gate, _bent)
     arrived = 1.0 - math.exp(-CURVATURE)
     held, rising = start_s < gate, start_s < stages[0]
     falling = held & ~rising & (start_s < stages[0] + stages[1])
@@ -70,13 +132,13 @@ def _exponentials(settings: Adsr, clock: Clock) -> Blockwise:
     swings = [  # how far the exponential of each stage is from the level it ends short of
         (held & rising) * -_fade(start_s, attack) / arrived,
         falling * (1.0 - sustain) * _fade(start_s - stages[0], decay) / arrived,
-        dying * at_key_up * _fade(start_s - gate, release) / arrived,
+        dying * envelope.key_up * _fade(start_s - gate, release) / arrived,
     ]
     level = (
         (held & rising) / arrived
         + falling * (1.0 - (1.0 - sustain) / arrived)
         + (held & ~rising & ~falling) * sustain
-        + dying * at_key_up * (1.0 - 1.0 / arrived)
+        + dying * envelope.key_up * (1.0 - 1.0 / arrived)
     )
     offset_s = clock.offset_s[None]
     right = [
@@ -89,39 +151,3 @@ def _exponentials(settings: Adsr, clock: Clock) -> Blockwise:
 def _fade(elapsed_s: Tensor, stage_s: Tensor) -> Tensor:
     """The exponential of a stage; 1 before it begins, which keeps gradients finite where it does not count."""
     return torch.exp(-CURVATURE * elapsed_s.clamp(min=0.0) / stage_s)
-
-
-def analog_at(settings: Adsr, time_s: Float[Tensor, "batch_or_1 n"]) -> Float[Tensor, "batch n"]:
-    """An envelope of exponential strokes at given times, for controls that run slower than the audio."""
-    return _strokes(settings, time_s, _bent)
-
-
-def _straight(progress: Tensor) -> Tensor:
-    return progress
-
-
-def _bent(progress: Tensor) -> Tensor:
-    """0 to 1 as 1 - exp(-c p), scaled to arrive at 1."""
-    return (1.0 - torch.exp(-CURVATURE * progress)) / (1.0 - math.exp(-CURVATURE))
-
-
-def _strokes(settings: Adsr, time_s: Tensor, bend: Stroke) -> Tensor:
-    held = _held(settings, time_s, bend)
-    gate = settings.gate_s[:, None]
-    at_key_up = _held(settings, gate.to(time_s.dtype), bend)
-    released = bend(_progress(time_s - gate, settings.release_s))
-    return torch.where(time_s < gate, held, at_key_up * (1.0 - released))
-
-
-def _held(settings: Adsr, time_s: Tensor, bend: Stroke) -> Tensor:
-    """The envelope while the key is down."""
-    attack = bend(_progress(time_s, settings.attack_s))
-    decay = bend(_progress(time_s - settings.attack_s[:, None], settings.decay_s))
-    return attack * (1.0 - decay * (1.0 - settings.sustain[:, None]))
-
-
-def _progress(elapsed_s: Tensor, stage_s: Tensor) -> Tensor:
-    """How much of a stage is over, 0 to 1."""
-    stage = stage_s[:, None]
-    progress = (elapsed_s / stage.clamp(min=SHORTEST_S)).clamp(0.0, 1.0)
-    return torch.where(stage > SHORTEST_S, progress, (elapsed_s >= 0.0).to(progress.dtype))

@@ -214,6 +214,7 @@ def _run(
     return torch.stack(out)
 
 
+@fusible
 def _scan(
     filter_: StateSpace, kick1: Float[Tensor, "batch blocks"], kick2: Float[Tensor, "batch blocks"]
 ) -> tuple[Tensor, Tensor]:

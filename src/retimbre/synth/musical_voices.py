@@ -18,7 +18,7 @@ from torch import Tensor
 from retimbre.synth import oscillators as osc
 from retimbre.synth.base import Note, Synth, check_curves
 from retimbre.synth.clock import Blockwise, Clock
-from retimbre.synth.envelopes import Adsr, analog_adsr
+from retimbre.synth.envelopes import Adsr, Envelope, analog_adsr
 from retimbre.synth.filters import SWEPT_BLOCK, swept_filter
 from retimbre.synth.fusing import fusible
 from retimbre.synth.knobs import Choice, Continuous, Stepped
@@ -44,10 +44,10 @@ def adsr_knobs(prefix: str, group: str, default_sustain: float) -> tuple[Continu
     )
 
 
-def adsr_of(knobs: Knobs, prefix: str, note: Note) -> Adsr:
+def adsr_of(knobs: Knobs, prefix: str, note: Note) -> Envelope:
     """The envelope that those knobs set, for a note."""
     stages = (knobs[f"{prefix}{stage}"] for stage in ("attack", "decay", "sustain", "release"))
-    return Adsr(*stages, gate_s=note.gate_s)
+    return analog_adsr(Adsr(*stages, gate_s=note.gate_s))
 
 
 def clock_of(note: Note, num_samples: int, sample_rate: int) -> Clock:
@@ -111,19 +111,19 @@ class Fm2Op(Synth):
 
 @fusible
 def _two_sines(
-    carrier: Blockwise, modulator: Blockwise, index_cycles: Tensor, brightness: Adsr, clock: Clock
+    carrier: Blockwise, modulator: Blockwise, index_cycles: Tensor, brightness: Envelope, clock: Clock
 ) -> Float[Tensor, "batch samples"]:
     """A sine whose phase is moved by a sine, as far as an envelope says."""
-    swing = analog_adsr(brightness, clock) * index_cycles
+    swing = brightness.sample(clock) * index_cycles
     return osc.sine(torch.addcmul(clock.samples_of(carrier), swing, osc.sine(clock.samples_of(modulator))))
 
 
 @fusible
 def enveloped(
-    audio: Float[Tensor, "batch samples"], settings: Adsr, gain: Float[Tensor, " batch"], clock: Clock
+    audio: Float[Tensor, "batch samples"], envelope: Envelope, gain: Float[Tensor, " batch"], clock: Clock
 ) -> Float[Tensor, "batch samples"]:
     """The audio under an analogue envelope, scaled."""
-    return audio * (analog_adsr(settings, clock) * gain[:, None])
+    return audio * (envelope.sample(clock) * gain[:, None])
 
 
 def highest_index(

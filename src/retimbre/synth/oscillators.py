@@ -18,6 +18,7 @@ from torch import Tensor
 
 from retimbre.core.random import generator
 from retimbre.synth.clock import BLOCK_SAMPLES, Blockwise, Clock, curve_at
+from retimbre.synth.fusing import fusible
 
 TURN = 2.0 * math.pi
 NOISE_SAMPLES = 1 << 18
@@ -51,6 +52,14 @@ def modulated_phase(
         sine_cycles: S, the modulation index over 2 pi of phase modulation by a sine.
         cosine_cycles: K; frequency modulation f (1 + D sin(2 pi v t)) has K = f D / (2 pi v).
     """
+    return Blockwise(*_modulated_terms(carrier_hz, rate_hz, sine_cycles, cosine_cycles, clock))
+
+
+@fusible
+def _modulated_terms(
+    carrier_hz: Tensor, rate_hz: Tensor, sine_cycles: Tensor, cosine_cycles: Tensor, clock: Clock
+) -> tuple[Float[Tensor, "batch blocks 4"], Float[Tensor, "batch 4 offsets"]]:
+    """The functions of the block and of the offset that `modulated_phase` is a sum of products of."""
     carrier, rate = carrier_hz.double()[:, None], rate_hz.double()[:, None]
     sine, cosine = sine_cycles.double()[:, None], cosine_cycles.double()[:, None]
     at_block, at_offset = TURN * rate * clock.block_s, TURN * rate * clock.offset_s
@@ -60,7 +69,7 @@ def modulated_phase(
     left = [start, torch.ones_like(start), sine * sin_a - cosine * cos_a, sine * cos_a + cosine * sin_a]
     ones = torch.ones_like(at_offset)
     right = [ones, carrier * clock.offset_s, torch.cos(at_offset) - 1.0, torch.sin(at_offset)]
-    return Blockwise(torch.stack(left, dim=2).float(), torch.stack(right, dim=1).float())
+    return torch.stack(left, dim=2).float(), torch.stack(right, dim=1).float()
 
 
 def swept_phase(frequency_hz: Float[Tensor, "batch edges"], clock: Clock) -> Blockwise:
@@ -170,11 +179,11 @@ def pulse_harmonics(width: Float[Tensor, " batch"], count: int) -> Complex[Tenso
 
 
 def noise(seed: Int[Tensor, " batch"], clock: Clock) -> Float[Tensor, "batch samples"]:
-    """White Gaussian noise of variance 1: a stretch of one fixed tape, starting where the seed says."""
+    """White Gaussian noise of variance 1: a stretch of one fixed tape in a loop, starting where the seed says."""
     tape = _noise_tape(clock.device)
+    turns = 1 + -(-clock.num_samples // NOISE_SAMPLES)
     start = (seed * 40503).remainder(NOISE_SAMPLES)  # a step that scatters neighbouring seeds over the tape
-    index = start[:, None] + torch.arange(clock.num_samples, device=clock.device)
-    return tape[index.remainder(NOISE_SAMPLES)]
+    return tape.repeat(turns).unfold(0, clock.num_samples, 1)[start]
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from torch import Tensor
 from retimbre.synth import oscillators as osc
 from retimbre.synth.base import REFERENCE_PITCH_HZ, Note, Synth, check_curves
 from retimbre.synth.clock import Blockwise, Clock, curve_at
-from retimbre.synth.envelopes import Adsr, linear_adsr
+from retimbre.synth.envelopes import Adsr, Envelope, linear_adsr
 from retimbre.synth.filters import SWEPT_BLOCK, lowpass, swept_filter
 from retimbre.synth.fusing import fusible
 from retimbre.synth.knobs import Continuous, Parameter, Stepped
@@ -109,14 +109,14 @@ def _bank(
     waves: tuple[str, ...],
     phases: list[Blockwise | Tensor],
     amplitudes: list[Tensor],
-    settings: Adsr,
+    envelope: Envelope,
     clock: Clock,
 ) -> Float[Tensor, "batch samples"]:
     """Oscillators, mixed and enveloped."""
     mixed = WAVES[waves[0]](clock.samples_of(phases[0])) * amplitudes[0]
     for wave, phase, amplitude in zip(waves[1:], phases[1:], amplitudes[1:], strict=True):
         mixed = torch.addcmul(mixed, WAVES[wave](clock.samples_of(phase)), amplitude)
-    return mixed * linear_adsr(settings, clock)
+    return mixed * envelope.sample(clock)
 
 
 @fusible
@@ -198,7 +198,7 @@ class Fm(Synth):
         phase = frequency_modulated(_transposed(knobs["C"], note), knobs["M"], knobs["D"], clock)
         attack, decay = knobs["attack"], knobs["decay"]
         hold_end = attack + decay + knobs["sustain"]
-        envelope = Adsr(attack, decay, knobs["sustain_level"], knobs["release"], hold_end)
+        envelope = linear_adsr(Adsr(attack, decay, knobs["sustain_level"], knobs["release"], hold_end))
         amplitude = _over_time(knobs["A"], clock) * note.velocity[:, None]
         return _bank(("sin",), [phase], [amplitude], envelope, clock)
 
@@ -266,7 +266,7 @@ class Fm4(Synth):
         loudness = (0.25 * note.velocity)[:, None]
         amplitudes = [_over_time(knobs[f"A{i}"], clock) * loudness for i in range(1, 5)]
         stage = torch.ones_like(note.pitch_hz)
-        envelope = Adsr(0.1 * stage, 0.3 * stage, stage, 0.2 * stage, 0.9 * stage)
+        envelope = linear_adsr(Adsr(0.1 * stage, 0.3 * stage, stage, 0.2 * stage, 0.9 * stage))
         return _bank(tuple(WAVES), phases, amplitudes, envelope, clock)
 
 
@@ -346,7 +346,7 @@ class InverSynth(Synth):
             for wave in WAVES
         ]
         amplitudes = [_over_time(knobs[f"A_{wave}"], clock) * loudness for wave in WAVES]
-        envelope = Adsr(knobs["a"], knobs["d"], knobs["s"], knobs["r"], note.gate_s)
+        envelope = linear_adsr(Adsr(knobs["a"], knobs["d"], knobs["s"], knobs["r"], note.gate_s))
         shaped = _bank(tuple(WAVES), phases, amplitudes, envelope, clock)
         filtered = self._filtered(shaped, knobs["f_cut"], knobs["q"])
         return _gated(filtered, osc.steady_phase(knobs["f_gate"], clock), clock)

@@ -14,7 +14,6 @@ from torch import Tensor
 from retimbre.synth import oscillators as osc
 from retimbre.synth.base import Note, Synth, check_curves
 from retimbre.synth.clock import Blockwise, Clock
-from retimbre.synth.envelopes import analog_at
 from retimbre.synth.filters import swept_filter
 from retimbre.synth.fusing import fusible
 from retimbre.synth.knobs import Choice, Continuous, Scale, Stepped
@@ -123,7 +122,7 @@ class Subtractive(Synth):
 
     def _cutoff(self, knobs: Knobs, note: Note, clock: Clock) -> Float[Tensor, "batch blocks"]:
         """The cutoff in Hz for every stretch of the filter."""
-        envelope = analog_at(adsr_of(knobs, "filter_", note), filter_times(clock))
+        envelope = adsr_of(knobs, "filter_", note).at(filter_times(clock))
         tracked = knobs["cutoff"] * torch.exp(knobs["key_track"] * torch.log(note.pitch_hz / MIDDLE_C_HZ))
         return tracked[:, None] * two_to_the(knobs["filter_env"][:, None] * envelope)
 

@@ -30,8 +30,9 @@ from retimbre.workflows.match_files import (
     write_candidates,
     write_table,
 )
+from retimbre.workflows.match_models import load_models
 from retimbre.workflows.match_page import METRICS, index_rows, write_page
-from retimbre.workflows.match_sound import MatchOptions, Progress, ignore, load_models, match_sound
+from retimbre.workflows.match_sound import MatchOptions, Progress, ignore, match_sound
 from retimbre.workflows.report.index import IndexRow, write_index
 
 __all__ = ["MatchOptions", "MatchRun", "SoundResult", "match"]
@@ -104,7 +105,7 @@ def match(
     paths = find_sounds([sounds] if isinstance(sounds, str | Path) else sounds)
     folders = plan_folders(paths, Path(out))
     refuse_to_overwrite(folders.values(), force=force)
-    load_models(options)  # so that a bad model is one error, not one for each sound
+    load_models(options.synth, options.models)  # so that a bad model is one error, not one for each sound
     cores = available_cores()
     workers = min(workers or cores, len(paths))
     options = dataclasses.replace(options, threads=max(1, cores // workers))

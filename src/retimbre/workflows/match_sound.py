@@ -21,31 +21,28 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from retimbre.core import random
-from retimbre.core.errors import CheckpointError, ConfigError
+from retimbre.core.errors import ConfigError
 from retimbre.dsp.level import fit_length
 from retimbre.dsp.resample import resample
 from retimbre.matching.audition import Audition, Budget, Meter, search_rate
 from retimbre.matching.confidence import Confidence, confidence
-from retimbre.matching.inverter import Inverter, load_inverter, shipped_checkpoints
+from retimbre.matching.inverter import Inverter
 from retimbre.matching.propose import Proposals, even_pool, joined, network_pool
-from retimbre.matching.search import Search, SearchConfig
+from retimbre.matching.search import Found, Search, SearchConfig
 from retimbre.matching.target import Target, TargetSettings, read_target
 from retimbre.matching.verdict import Bench, Candidate
 from retimbre.synth.audibility import audible
 from retimbre.synth.catalog import find_synth
 from retimbre.synth.parameters import ParameterSpace
 from retimbre.synth.patches import synth_at_rate
-from retimbre.train.checkpoint import read_header
 from retimbre.train.devices import pick_device
+from retimbre.workflows.match_models import load_models
 
 # How many proposals begin a search: those of a network, those drawn evenly beside them, and those drawn evenly
 # where there is no network.
 NETWORK_POOL = 64
 BESIDE_POOL = 64
 EVEN_POOL = 256
-
-# The shown name of a search that no network began.
-NO_MODEL = "search"
 
 Progress = Callable[[float], None]
 
@@ -93,7 +90,7 @@ class ModelMatch:
     """What one model's proposals led to.
 
     Attributes:
-        model: Its name; `NO_MODEL` where the search began from evenly drawn patches alone.
+        model: Its name; `match_models.NO_MODEL` where the search began from evenly drawn patches alone.
         space: The knobs that were searched.
         candidates: The nearest first.
         heard: For each candidate, which searched knobs can be heard.
@@ -158,7 +155,7 @@ def match_sound(path: str | Path, options: MatchOptions, *, progress: Progress =
     with one_torch_thread():
         target = read_target(path, options.target)
         watch.lap("read")
-        models = load_models(options)
+        models = load_models(options.synth, options.models)
         watch.lap("load")
         return _matched(target, models, options, watch)
 
@@ -188,38 +185,6 @@ def one_torch_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def load_models(options: MatchOptions) -> dict[str, Inverter | None]:
-    """The networks to ask, by name; `NO_MODEL` alone if there are none.
-
-    Raises:
-        CheckpointError: A model cannot be read, or is for another synthesizer.
-    """
-    named = options.models or tuple(shipped_for(options.synth))
-    loaded: dict[str, Inverter | None] = {}
-    for name in named:
-        inverter = load_inverter(name)
-        if inverter.config.synth != options.synth:
-            raise CheckpointError(
-                f"{name}: is a model of {inverter.config.synth!r}, not of {options.synth!r}"
-            )
-        loaded[_short_name(name)] = inverter
-    return loaded or {NO_MODEL: None}
-
-
-def shipped_for(synth: str) -> list[str]:
-    """The names of the shipped inverters of a synthesizer."""
-    return [
-        name
-        for name, path in shipped_checkpoints().items()
-        if read_header(path).metadata.get("config", {}).get("synth") == synth
-    ]
-
-
-def _short_name(model: str) -> str:
-    path = Path(model)
-    return path.parent.name if path.name == "model.safetensors" else path.stem or model
 
 
 def _matched(
@@ -272,7 +237,8 @@ def _match_with(
     )
     watch.lap("refine")
     synth = find_synth(options.synth)
-    candidates = bench.candidates(synth, audition.space, found.proposals, found.losses)
+    finalists, final_losses = _with_start(found, pool, losses)
+    candidates = bench.candidates(synth, audition.space, finalists, final_losses)[: options.candidates]
     watch.lap("judge")
     heard = _heard(audition, joined(*(candidate.proposal for candidate in candidates)))
     watch.lap("listen for knobs")
@@ -280,6 +246,15 @@ def _match_with(
         arm.name, audition.space, tuple(candidates), heard, found.start_loss, found.evaluations, found.seconds
     )
     return one, found.interrupted
+
+
+def _with_start(found: Found, pool: Proposals, losses: Tensor) -> tuple[Proposals, Tensor]:
+    """What was found, and the best proposal beside what became of it: so nothing gets worse at full rate either."""
+    first = int(losses.argmin())
+    start = pool[first : first + 1]
+    if bool((found.proposals.unit == start.unit).all(dim=1).any()):
+        return found.proposals, found.losses
+    return joined(found.proposals, start), torch.cat([found.losses, losses[first : first + 1]])
 
 
 def _pool(arm: _Arm, target: Target, options: MatchOptions) -> Proposals:
