@@ -106,8 +106,10 @@ def test_fm4_swings_its_frequency_by_the_relative_deviation() -> None:
 
 
 INVERSYNTH = {
-    "f_sin": 440.0, "v_sin": 3.0, "B_sin": 100.0, "A_sin": 0.8, "f_saw": 554.365, "v_saw": 30.0, "B_saw": 0.0, "A_saw": 0.001,
-    "f_tri": 659.255, "v_tri": 7.0, "B_tri": 500.0, "A_tri": 0.6, "f_sqr": 880.0, "v_sqr": 1.0, "B_sqr": 0.0, "A_sqr": 0.001,
+    "f_sin": 440.0, "v_sin": 3.0, "B_sin": 100.0, "A_sin": 0.8,
+    "f_saw": 554.365, "v_saw": 30.0, "B_saw": 0.0, "A_saw": 0.001,
+    "f_tri": 659.255, "v_tri": 7.0, "B_tri": 500.0, "A_tri": 0.6,
+    "f_sqr": 880.0, "v_sqr": 1.0, "B_sqr": 0.0, "A_sqr": 0.001,
     "a": 0.2, "d": 0.3, "s": 0.4, "r": 0.1, "f_cut": 1500.0, "q": 3.0, "f_gate": 4.0,
 }  # fmt: skip
 
