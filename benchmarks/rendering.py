@@ -2,12 +2,13 @@
 
     python benchmarks/rendering.py [--quick] [--no-compile]
 
-Everything is measured in one run, on the same threads and with the same memory allocator settings (glibc's malloc is told to
-keep large blocks, for every peer alike; the script restarts itself once to set that). Rates are seconds of audio per second
-of wall time, the best of several repeats after a warm-up. The yardstick is `numpy_fm`: a two-operator FM voice in float64
-NumPy, one clip at a time, vectorised in time.
+Everything is measured in one run, on the same threads and with the same memory allocator settings (glibc's
+malloc is told to keep large blocks, for every peer alike; the script restarts itself once to set that). Rates
+are seconds of audio per second of wall time, the best of several repeats after a warm-up. The yardstick is
+`numpy_fm`: a two-operator FM voice in float64 NumPy, one clip at a time, vectorised in time.
 
-The peers of the earlier systems need the `benchmarks` extra (synthplayer); without it they are left out, and it is said.
+The peers of the earlier systems need the `benchmarks` extra (synthplayer); without it they are left out, and
+it is said.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
@@ -30,13 +32,13 @@ import numpy as np  # noqa: E402 - the allocator is set before anything allocate
 import torch  # noqa: E402
 
 from retimbre.core.random import uniform  # noqa: E402
-from retimbre.synth.base import Note, Synth  # noqa: E402
+from retimbre.synth.base import CHUNK_SAMPLES, Note, Synth  # noqa: E402
 from retimbre.synth.catalog import SYNTHS  # noqa: E402
-from retimbre.synth.compiled import CompiledRenderer
+from retimbre.synth.compiled import CompiledRenderer  # noqa: E402
 from retimbre.synth.fusing import compiler_available  # noqa: E402
 
 RATE = 16_384
-BATCH = 32
+BATCH = 32  # of the peer that runs batches
 
 
 # Peers
@@ -49,7 +51,9 @@ def numpy_fm(carrier_hz: float, rate_hz: float, index: float, attack_s: float) -
     return np.minimum(second / attack_s, 1.0) * np.sin(2.0 * np.pi * carrier_hz * second + modulator)
 
 
-def torch_fm(carrier_hz: torch.Tensor, rate_hz: torch.Tensor, index: torch.Tensor, attack_s: torch.Tensor) -> torch.Tensor:
+def torch_fm(
+    carrier_hz: torch.Tensor, rate_hz: torch.Tensor, index: torch.Tensor, attack_s: torch.Tensor
+) -> torch.Tensor:
     """The yardstick's arithmetic, operation for operation, in eager float32 torch over a batch."""
     second = torch.arange(RATE) / RATE
     modulator = index * torch.sin(2.0 * math.pi * rate_hz * second)
@@ -82,7 +86,7 @@ def system_a() -> Callable[[], object]:
     return render
 
 
-def first_second(source) -> list[float]:
+def first_second(source: Any) -> list[float]:
     """One second of a synthplayer oscillator."""
     samples: list[float] = []
     blocks = source.blocks()
@@ -114,7 +118,9 @@ def batch_of(synth: Synth, count: int, device: torch.device) -> tuple[dict[str, 
     knobs = space.from_unit(space.draw_unit(uniform(0, "benchmark", rows, len(space.searched))).to(device))
     note = Note.of(count, gate_s=synth.default_gate_s, device=device)
     if synth.sample_rate == 44_100:
-        note = Note(torch.linspace(110.0, 880.0, count, device=device), note.velocity, note.gate_s, rows.to(device))
+        note = Note(
+            torch.linspace(110.0, 880.0, count, device=device), note.velocity, note.gate_s, rows.to(device)
+        )
     return knobs, note
 
 
@@ -127,19 +133,28 @@ def forward_backward(synth: Synth, unit: torch.Tensor, note: Note, num_samples: 
 def measure_synth(name: str, device: torch.device, repeats: int, compiled: bool) -> dict[str, float]:
     """The rates of one instrument, one-second clips at its own rate."""
     synth = SYNTHS[name]
-    knobs, note = batch_of(synth, BATCH, device)
-    unit = synth.space.to_unit(knobs)
     num_samples = synth.sample_rate
+    batch = CHUNK_SAMPLES // num_samples
+    knobs, note = batch_of(synth, batch, device)
+    unit = synth.space.to_unit(knobs)
 
     def finished(function: Callable[[], object]) -> Callable[[], object]:
         return lambda: (function(), torch.cuda.synchronize() if device.type == "cuda" else None)
 
     with torch.no_grad():
-        rates = {"eager": best_rate(finished(lambda: synth.render(knobs, note, num_samples=num_samples)), BATCH, repeats)}
-    rates["gradient"] = best_rate(finished(lambda: forward_backward(synth, unit, note, num_samples)), BATCH, max(2, repeats // 4))
+        rates = {
+            "eager": best_rate(
+                finished(lambda: synth.render(knobs, note, num_samples=num_samples)), batch, repeats
+            )
+        }
+    rates["gradient"] = best_rate(
+        finished(lambda: forward_backward(synth, unit, note, num_samples)), batch, max(2, repeats // 4)
+    )
     if compiled:
-        renderer = CompiledRenderer(synth, BATCH)
-        rates["compiled"] = best_rate(finished(lambda: renderer.render(knobs, note, num_samples=num_samples)), BATCH, repeats)
+        renderer = CompiledRenderer(synth)
+        rates["compiled"] = best_rate(
+            finished(lambda: renderer.render(knobs, note, num_samples=num_samples)), batch, repeats
+        )
     return rates
 
 
@@ -159,7 +174,9 @@ def peers(repeats: int) -> dict[str, float]:
     """The rates of what the instruments are compared with."""
     column = torch.linspace(1.0, 2.0, BATCH)[:, None]
     rates = {
-        "numpy_fm (yardstick)": best_rate(lambda: [numpy_fm(783.991, 12.6, 3.0, 0.27) for _ in range(32)], 32.0, repeats),
+        "numpy_fm (yardstick)": best_rate(
+            lambda: [numpy_fm(783.991, 12.6, 3.0, 0.27) for _ in range(32)], 32.0, repeats
+        ),
         "torch_fm (its arithmetic, eager, batch 32)": best_rate(
             lambda: torch_fm(440.0 * column, 12.6 * column, 3.0 * column, 0.2 * column), BATCH, repeats
         ),
@@ -169,12 +186,16 @@ def peers(repeats: int) -> dict[str, float]:
     except ImportError:
         print("synthplayer is missing: pip install 'retimbre[benchmarks]'; the earlier systems are left out")
         return rates
-    return rates | {name: best_rate(generator, 1.0, max(3, repeats // 4)) for name, generator in generators.items()}
+    return rates | {
+        name: best_rate(generator, 1.0, max(3, repeats // 4)) for name, generator in generators.items()
+    }
 
 
 def main() -> None:
     """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     parser.add_argument("--no-compile", action="store_true", help="eager figures only")
     parser.add_argument("--synths", nargs="*", default=list(SYNTHS), choices=list(SYNTHS))
@@ -184,7 +205,9 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     repeats = 8 if options.quick else 40
     compiled = not options.no_compile and compiler_available(device)
-    print(f"torch {torch.__version__}, {options.threads} threads, {device.type}; clips of 1 s, batches of {BATCH}")
+    print(
+        f"torch {torch.__version__}, {options.threads} threads, {device.type}; clips of 1 s, batches of {BATCH}"
+    )
     touched = torch.ones(1 << 27)  # half a GiB: the first touch of memory after boot is many times slower
     del touched
     beside = peers(repeats)
@@ -192,10 +215,15 @@ def main() -> None:
     print(f"\n{'peer':<44}{'audio s/s':>12}{'x yardstick':>13}")
     for name, rate in beside.items():
         print(f"{name:<44}{rate:>12,.0f}{rate / yardstick:>13.2f}")
-    print(f"\n{'instrument':<14}{'rate Hz':>9}{'how':>10}{'audio s/s':>12}{'x yardstick':>13}{'x B':>8}{'x A':>8}")
+    print(
+        f"\n{'instrument':<14}{'rate Hz':>9}{'how':>10}{'audio s/s':>12}{'x yardstick':>13}{'x B':>8}{'x A':>8}"
+    )
     for name in options.synths:
         for how, rate in measure_synth(name, device, repeats, compiled).items():
-            ratios = [rate / beside[peer] if peer in beside else math.nan for peer in ("system B's generator", "system A's generator")]
+            ratios = [
+                rate / beside[peer] if peer in beside else math.nan
+                for peer in ("system B's generator", "system A's generator")
+            ]
             print(
                 f"{name:<14}{SYNTHS[name].sample_rate:>9}{how:>10}{rate:>12,.0f}{rate / yardstick:>13.2f}"
                 f"{ratios[0]:>8.0f}{ratios[1]:>8.0f}"
@@ -203,7 +231,7 @@ def main() -> None:
     print(f"\nfm against float64: {20 * math.log10(error_of_fm()):.0f} dB")
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
     if device.type == "cuda":
-        print(f"peak GPU memory per clip: {torch.cuda.max_memory_allocated() / BATCH / 2**20:.1f} MiB")
+        print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / CHUNK_SAMPLES:.0f} bytes per sample")
 
 
 if __name__ == "__main__":

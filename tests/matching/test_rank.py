@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from retimbre.matching.rank import Judge, LossWeights, distinct
+from retimbre.matching.rank import ALIKE_DB, SAME_DB, Judge, LossWeights, distinct
+from retimbre.metrics.suite import multi_scale_spectral
 
 RATE = 16_000
 
@@ -47,10 +48,19 @@ def test_two_patches_that_are_set_and_sound_alike_are_kept_once() -> None:
     assert distinct(settings, audio, RATE, 2).tolist() == [0, 2]
 
 
-def test_two_patches_that_sound_alike_but_are_set_otherwise_are_both_kept() -> None:
+def test_two_patches_that_sound_the_same_are_kept_once_however_they_are_set() -> None:
     settings = torch.tensor([[0.5, 0.5], [0.1, 0.9], [0.9, 0.1]])
     audio = torch.stack([tone(440.0), tone(440.0), tone(600.0)])
-    assert distinct(settings, audio, RATE, 2).tolist() == [0, 1]
+    assert distinct(settings, audio, RATE, 2).tolist() == [0, 2]
+
+
+def test_two_patches_that_sound_nearly_alike_are_both_kept_if_they_are_set_otherwise() -> None:
+    audio = torch.stack([tone(440.0), tone(441.0), tone(600.0)])
+    between_db = float(multi_scale_spectral(audio[:1], audio[1:2], RATE))
+    assert SAME_DB < between_db < ALIKE_DB
+    alike, otherwise = (torch.tensor([[0.5, 0.5], [place, 0.5], [0.9, 0.1]]) for place in (0.51, 0.9))
+    assert distinct(alike, audio, RATE, 2).tolist() == [0, 2]
+    assert distinct(otherwise, audio, RATE, 2).tolist() == [0, 1]
 
 
 def test_a_list_is_filled_up_with_the_best_of_what_was_passed_over() -> None:

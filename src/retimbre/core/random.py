@@ -23,7 +23,9 @@ def generator(seed: int, purpose: str, *numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(key(seed, purpose, *numbers))
 
 
-def uniform(seed: int, purpose: str, rows: Int[Tensor, " rows"], columns: int) -> Float[Tensor, "rows columns"]:
+def uniform(
+    seed: int, purpose: str, rows: Int[Tensor, " rows"], columns: int
+) -> Float[Tensor, "rows columns"]:
     """Float64 numbers in [0, 1) where row `i` depends on its address (seed, purpose, rows[i]) alone.
 
     A batch drawn in parts, in another order or on another device is the same batch. The numbers come from the

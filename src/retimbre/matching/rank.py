@@ -12,7 +12,7 @@ measures ignore level, but for the floor under which they take everything for si
 a number ranks behind every other.
 
 The nearest candidates are often the same patch twice. `distinct` picks a list that is worth listening to: in order
-of loss, leaving out what both sounds and is set nearly like something already picked.
+of loss, leaving out what sounds the same as something already picked, or nearly the same with nearly the same knobs.
 """
 
 import dataclasses
@@ -28,10 +28,13 @@ from retimbre.metrics.suite import SuiteReference
 # Below -80 dB of full scale a rendering counts as silent: it holds nothing that its level could be matched by.
 _SILENT_PEAK = 1e-4
 
-# Candidates nearer than this in MSS decibels sound alike: two velocities of one recorded key differ by more.
-LEAST_DISTANCE_DB = 1.5
-# And are set alike if their knobs differ by less than this share of their travel, root mean square.
-LEAST_TURN = 0.12
+# Candidates nearer than this in MSS decibels sound the same, and nearer than the second number nearly so: two
+# velocities of one recorded key differ by more.
+SAME_DB = 0.5
+ALIKE_DB = 1.5
+
+# Knobs are set alike if they differ by less than this share of their travel, root mean square.
+ALIKE_TURN = 0.12
 
 
 @final
@@ -89,9 +92,9 @@ def distinct(
 ) -> Int[Tensor, " picked"]:
     """Which of some candidates, best first, to keep so that no two of them are nearly the same.
 
-    Candidates are taken in order; one is passed over if it is within `LEAST_DISTANCE_DB` of one already taken and
-    also set within `LEAST_TURN` of it. If that leaves fewer than `count`, the best of those passed over fill up the
-    list.
+    Candidates are taken in order; one is passed over if it is within `SAME_DB` of one already taken, or within
+    `ALIKE_DB` of it and set within `ALIKE_TURN` of it. If that leaves fewer than `count`, the best of those passed
+    over fill up the list.
 
     Args:
         settings: Their knobs as points of the unit cube.
@@ -112,8 +115,6 @@ def _alike(
     settings: Tensor, audio: Tensor, sample_rate: int, index: int, taken: Int[Tensor, " taken"]
 ) -> bool:
     turned = (settings[taken] - settings[index]).square().mean(dim=1).sqrt()
-    near = taken[turned < LEAST_TURN]
-    if len(near) == 0:
-        return False
-    distance = SuiteReference.of(audio[index], sample_rate).score(audio[near], ("mss",))["mss"]
-    return bool((distance < LEAST_DISTANCE_DB).any())
+    distance_db = SuiteReference.of(audio[index], sample_rate).score(audio[taken], ("mss",))["mss"]
+    least_db = torch.where(turned < ALIKE_TURN, ALIKE_DB, SAME_DB)
+    return bool((distance_db < least_db).any())

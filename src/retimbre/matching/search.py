@@ -160,14 +160,9 @@ class Search:
             interrupted = True
         if not self._lineages:
             self._settle()
-        best = sorted(self._lineages, key=lambda lineage: lineage.loss)
+        best = self._best()
         return Found(
-            joined(*(lineage.best for lineage in best)),
-            torch.tensor([lineage.loss for lineage in best], dtype=torch.float64),
-            start_loss,
-            self._meter.seconds,
-            self._meter.evaluations,
-            interrupted,
+            best.proposals, best.losses, start_loss, self._meter.seconds, self._meter.evaluations, interrupted
         )
 
     def _breed(self) -> None:
@@ -182,19 +177,29 @@ class Search:
 
     def _settle(self) -> None:
         """Founds a lineage on each of the best that differ."""
-        top = self._herd.proposals[: 3 * self.config.count]
-        audio = self.audition.render(top).cpu()
-        picked = distinct(top.unit, audio, self.audition.synth.sample_rate, self.config.count)
+        founders = self._differing(self._herd)
         self._lineages = [
             Lineage(
                 self._chart,
-                top[index : index + 1],
-                float(self._herd.losses[index]),
+                founders.proposals[number : number + 1],
+                float(founders.losses[number]),
                 self.config,
                 random.key(self._seed, "lineage", number),
             )
-            for number, index in enumerate(picked.tolist())
+            for number in range(len(founders.losses))
         ]
+
+    def _best(self) -> Herd:
+        """The best of the lineages and of the herd that differ: two lineages may have met."""
+        met = joined(*(lineage.best for lineage in self._lineages))
+        losses = torch.tensor([lineage.loss for lineage in self._lineages], dtype=torch.float64)
+        return self._differing(self._herd.grown(met, losses, self.config.breeding.herd))
+
+    def _differing(self, herd: Herd) -> Herd:
+        top = Herd.of(herd.proposals, herd.losses, 3 * self.config.count)
+        audio = self.audition.render(top.proposals).cpu()
+        picked = distinct(top.proposals.unit, audio, self.audition.synth.sample_rate, self.config.count)
+        return Herd(top.proposals[picked], top.losses[picked])
 
     def _compete(self) -> None:
         """Generations of the lineages in turn, of ever fewer of them."""

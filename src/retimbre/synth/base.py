@@ -17,6 +17,7 @@ from torch import Tensor
 from retimbre.core.errors import ConfigError
 from retimbre.synth.parameters import Knobs, ParameterSpace
 
+CHUNK_SAMPLES = 1 << 21  # 8 MB a tensor: large enough to hide overheads, small enough that malloc keeps it
 REFERENCE_PITCH_HZ = 440.0  # the note at which a knob that is itself a frequency means what it says
 
 
@@ -96,7 +97,7 @@ class Synth(abc.ABC):
         """Knobs and notes to audio."""
 
     def render_in_chunks(
-        self, knobs: Knobs, note: Note, *, num_samples: int, chunk_samples: int = 1 << 19
+        self, knobs: Knobs, note: Note, *, num_samples: int, chunk_samples: int = CHUNK_SAMPLES
     ) -> Float[Tensor, "batch samples"]:
         """As `render`, a few items at a time: memory stays bounded whatever the batch, and caches stay warm.
 

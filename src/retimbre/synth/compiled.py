@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from retimbre.synth.base import Note, Synth, chunks
+from retimbre.synth.base import CHUNK_SAMPLES, Note, Synth, chunks
 from retimbre.synth.fusing import fused
 from retimbre.synth.parameters import Knobs
 
@@ -20,30 +20,34 @@ class CompiledRenderer:
     """Renders batches of one synthesizer in chunks of one shape.
 
     Attributes:
-        chunk: Items rendered at once; the last, smaller chunk is filled up by repeating its last item.
+        chunk: Items rendered at once, 0 for as many as memory and caches like; the last, smaller chunk is filled up
+            by repeating its last item.
     """
 
     synth: Synth
-    chunk: int = 32
+    chunk: int = 0
 
     def render(self, knobs: Knobs, note: Note, *, num_samples: int) -> Float[Tensor, "batch samples"]:
         """As `Synth.render`, without gradients; uncompiled where there is no compiler."""
         device = note.pitch_hz.device
         batch = note.pitch_hz.shape[0]
+        size = self.chunk or max(1, min(batch, CHUNK_SAMPLES // max(num_samples, 1)))
         with torch.no_grad(), fused(device):
-            if batch == self.chunk:
+            if batch == size:
                 return self.synth.render(knobs, note, num_samples=num_samples)
             audio = torch.empty(batch, num_samples, device=device)
-            for items in chunks(batch, self.chunk):
-                made = self.synth.render(*self._filled(knobs, note, items), num_samples=num_samples)
+            for items in chunks(batch, size):
+                made = self.synth.render(*_filled(knobs, note, items, size), num_samples=num_samples)
                 audio[items] = made[: items.stop - items.start]
         return audio
 
-    def _filled(self, knobs: Knobs, note: Note, items: slice) -> tuple[Knobs, Note]:
-        """The chunk's knobs and notes, as many as a chunk holds."""
-        if items.stop - items.start == self.chunk:
-            return {name: knob[items] for name, knob in knobs.items()}, note[items]
-        rows = torch.arange(items.start, items.start + self.chunk, device=note.pitch_hz.device)
-        rows = rows.clamp(max=items.stop - 1)
-        filled = Note(*(getattr(note, field.name)[rows] for field in dataclasses.fields(note)))
-        return {name: knob[rows] for name, knob in knobs.items()}, filled
+
+def _filled(knobs: Knobs, note: Note, items: slice, size: int) -> tuple[Knobs, Note]:
+    """The knobs and notes of a chunk, as many as a full one holds."""
+    if items.stop - items.start == size:
+        return {name: knob[items] for name, knob in knobs.items()}, note[items]
+    rows = torch.arange(items.start, items.start + size, device=note.pitch_hz.device).clamp(
+        max=items.stop - 1
+    )
+    filled = Note(*(getattr(note, field.name)[rows] for field in dataclasses.fields(note)))
+    return {name: knob[rows] for name, knob in knobs.items()}, filled

@@ -57,9 +57,9 @@ class MatchOptions:
     """How sounds are matched.
 
     Attributes:
-        synth: A name in the catalog. models: Run folders, checkpoint files or names of shipped checkpoints; empty
-        stands for the shipped ones of the
-            synthesizer, if there are any.
+        synth: A name in the catalog.
+        models: Run folders, checkpoint files or names of shipped checkpoints; empty stands for the shipped ones of
+            the synthesizer, if there are any.
         candidates: How many patches to give for each sound and model.
         budget: What refinement may cost for each sound, shared among the models.
         target: How a sound is read.
