@@ -159,6 +159,8 @@ def main() -> None:
                 except RetimbreError as error:
                     print(f"failed: {sound.name}: {error}")
                     break
+    if not rows:
+        return
     show(rows, given.budgets)
     show_costs(rows, given.budgets)
     if given.out:

@@ -24,7 +24,7 @@ BAD = {
     "no-frames": lambda path: soundfile.write(path, np.zeros(0), 16_000),
     "not-a-number": lambda path: soundfile.write(path, np.full(4_000, np.nan), 16_000, subtype="FLOAT"),
     "silent": lambda path: soundfile.write(path, np.zeros(16_000), 16_000),
-    "too-short": lambda path: soundfile.write(path, note(0.01), 16_000),
+    "too-short": lambda path: soundfile.write(path, note(0.008), 16_000),
     "not-audio": lambda path: path.write_text("<html>no such page</html>"),
     "missing": lambda path: None,
     "folder-without-sounds": lambda path: path.mkdir(),

@@ -78,7 +78,7 @@ def test_a_hit_with_its_echoes_is_taken_whole(tmp_path: Path) -> None:
     [
         (torch.zeros(RATE), "silent"),
         (torch.full((RATE,), 1e-5), "silent"),
-        (torch.cat([tone(440.0, 0.015), silence(1.0)]), "too short"),
+        (torch.cat([tone(440.0, 0.01), silence(1.0)]), "too short"),
         (tone(440.0, 0.001), "too short"),
         (torch.ones(1), "too short"),
     ],

@@ -19,6 +19,7 @@ from retimbre.workflows import evaluate as evaluating
 from retimbre.workflows import paper_figures
 from retimbre.workflows.evaluate import EvaluateOptions, evaluate
 from retimbre.workflows.evaluation_tables import model_scores
+from retimbre.workflows.fit import train
 from retimbre.workflows.held_out import EndlessClips, endless_clips, stored_clips, trained_on
 from retimbre.workflows.judge_inverter import ANCHORS, SOUND_MEASURES, judge
 from retimbre.workflows.plan import SetOptions
@@ -263,6 +264,20 @@ def test_a_run_folder_says_how_it_was_trained_and_a_bare_model_stands_for_the_de
     assert trained_on("shipped", {}) == (DataConfig(), "default")
 
 
+def test_a_trained_model_alone_knows_how_its_pairs_were_drawn(tmp_path: Path) -> None:
+    run_file = tmp_path / "tiny.toml"
+    run_file.write_text(
+        f'[task]\nsynth = "fm"\nmodel = "C1"\nseconds = {SHORT_S}\n[train]\nsteps = 1\nbatch_size = 2\n'
+        '[data]\ndraw = "continuous"\npitch_hz = [110.0, 220.0]\ngate_s = [0.05, 0.1]\nvalidation_clips = 2\n'
+    )
+    train(run_file, tmp_path / "run")
+    alone = tmp_path / "alone.safetensors"
+    (tmp_path / "run/model.safetensors").rename(alone)
+    drawn, origin = trained_on(alone, inverters.read_inverter(alone)[1])
+    assert (drawn.draw, drawn.pitch_hz, drawn.gate_s) == ("continuous", (110.0, 220.0), (0.05, 0.1))
+    assert origin == "the checkpoint"
+
+
 def test_the_result_is_json_with_the_headline_the_settings_and_every_table(model: Path) -> None:
     result = json.loads(json.dumps(evaluate(model, "", few()), allow_nan=False))
     assert result["low"] <= result["value"] <= result["high"]
@@ -341,7 +356,7 @@ def test_several_models_have_a_column_each(model: Path, tmp_path: Path) -> None:
     assert [each["model"] for each in result["models"]] == [str(model), str(other)]
     assert result["value"] == result["models"][0]["value"]
     page = (tmp_path / "out/report.md").read_text()
-    assert f"| knob | `{model}` | `{other}` | ceiling |" in page.replace("*", "")
+    assert f"| knob | {model} | {other} | ceiling |" in page
     row = next(line for line in page.splitlines() if line.startswith("| A |"))
     # The second model holds A fixed.
     assert row.split("|")[3].strip() == "-"

@@ -26,9 +26,10 @@ class BreedingConfig:
     """How children come about.
 
     Attributes:
-        herd: How many of the best are kept as parents. one_parent: The share of children that have one parent only,
-        and differ from it by what is turned. turned: The share of ordered knobs that are turned. turn: How far, one
-        standard deviation as a share of the travel: for each child drawn anew between the two ends,
+        herd: How many of the best are kept as parents.
+        one_parent: The share of children that have one parent only, and differ from it by what is turned.
+        turned: The share of ordered knobs that are turned.
+        turn: How far, one standard deviation as a share of the travel: drawn for each child between the two ends,
             evenly in ratio, since early on far turns pay and later near ones.
         anew: The share of ordered knobs that are set anew, anywhere.
         chosen_anew: The share of choices that are made anew.

@@ -23,7 +23,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from retimbre.dsp.level import peak, rms
-from retimbre.metrics.suite import SuiteReference
+from retimbre.metrics.features import Features
+from retimbre.metrics.suite import SUITE, SuiteReference
 
 # Below -80 dB of full scale a rendering counts as silent: it holds nothing that its level could be matched by.
 _SILENT_PEAK = 1e-4
@@ -101,20 +102,17 @@ def distinct(
         audio: What they sound like, in the same order.
         count: How many to keep at most.
     """
+    heard = [Features(clip[None], sample_rate) for clip in audio]
     taken: list[int] = []
     passed: list[int] = []
-    for index in range(len(settings)):
-        alike = bool(taken) and _alike(settings, audio, sample_rate, index, torch.tensor(taken))
+    for index, setting in enumerate(settings):
+        turned = (settings[taken] - setting).square().mean(dim=1).sqrt()
+        least_db = torch.where(turned < ALIKE_TURN, ALIKE_DB, SAME_DB).tolist()
+        alike = any(
+            float(SUITE["mss"](heard[other], heard[index])) < least
+            for other, least in zip(taken, least_db, strict=True)
+        )
         (passed if alike else taken).append(index)
         if len(taken) == count:
             break
     return torch.tensor(sorted(taken + passed[: count - len(taken)]), dtype=torch.int64)
-
-
-def _alike(
-    settings: Tensor, audio: Tensor, sample_rate: int, index: int, taken: Int[Tensor, " taken"]
-) -> bool:
-    turned = (settings[taken] - settings[index]).square().mean(dim=1).sqrt()
-    distance_db = SuiteReference.of(audio[index], sample_rate).score(audio[taken], ("mss",))["mss"]
-    least_db = torch.where(turned < ALIKE_TURN, ALIKE_DB, SAME_DB)
-    return bool((distance_db < least_db).any())

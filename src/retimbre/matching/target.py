@@ -23,8 +23,8 @@ from retimbre.dsp.pitch import HIGHEST_HZ, LOWEST_HZ, note_pitch
 from retimbre.dsp.polyphony import POLYPHONIC_ABOVE, polyphony
 from retimbre.matching.propose import NoteHint
 
-# Shorter sounds hold no more than two frames of the coarsest measure; nothing can be told about their course.
-SHORTEST_S = 0.02
+# Shorter sounds are less than two frames of the finest measure: nothing can be told about their course.
+SHORTEST_S = 0.015
 
 # As many onsets belong to one sound: a hit with its echoes. More are a phrase.
 MOST_ONSETS = 3

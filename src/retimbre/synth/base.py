@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError
+from retimbre.synth.clock import Clock
 from retimbre.synth.parameters import Knobs, ParameterSpace
 
 CHUNK_SAMPLES = 1 << 21  # 8 MB a tensor: large enough to hide overheads, small enough that malloc keeps it
@@ -95,6 +96,10 @@ class Synth(abc.ABC):
     @abc.abstractmethod
     def render(self, knobs: Knobs, note: Note, *, num_samples: int) -> Float[Tensor, "batch samples"]:
         """Knobs and notes to audio."""
+
+    def clock(self, note: Note, num_samples: int) -> Clock:
+        """The samples of a clip at the synthesizer's rate, on the note's device."""
+        return Clock(num_samples, self.sample_rate, note.pitch_hz.device)
 
     def render_in_chunks(
         self, knobs: Knobs, note: Note, *, num_samples: int, chunk_samples: int = CHUNK_SAMPLES

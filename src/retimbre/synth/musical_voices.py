@@ -50,11 +50,6 @@ def adsr_of(knobs: Knobs, prefix: str, note: Note) -> Envelope:
     return analog_adsr(Adsr(*stages, gate_s=note.gate_s))
 
 
-def clock_of(note: Note, num_samples: int, sample_rate: int) -> Clock:
-    """The samples of a clip, on the note's device."""
-    return Clock(num_samples, sample_rate, note.pitch_hz.device)
-
-
 def filter_times(clock: Clock) -> Float[Tensor, "1 blocks"]:
     """The middle of each stretch in which the filter's coefficients hold still, in seconds."""
     blocks = -(-clock.num_samples // SWEPT_BLOCK)
@@ -100,7 +95,7 @@ class Fm2Op(Synth):
     def render(self, knobs: Knobs, note: Note, *, num_samples: int) -> Float[Tensor, "batch samples"]:
         """sin(2 pi f t + I(t) sin(2 pi r f t)) times the envelope; I is at most `highest_index` of the note."""
         check_curves(self, knobs)
-        clock = clock_of(note, num_samples, self.sample_rate)
+        clock = self.clock(note, num_samples)
         modulator_hz = note.pitch_hz * knobs["ratio"]
         index = torch.minimum(knobs["index"], highest_index(note.pitch_hz, modulator_hz, self.sample_rate))
         carrier, modulator = (osc.steady_phase(hertz, clock) for hertz in (note.pitch_hz, modulator_hz))
@@ -205,7 +200,7 @@ class Wavetable(Synth):
     def render(self, knobs: Knobs, note: Note, *, num_samples: int) -> Float[Tensor, "batch samples"]:
         """Two tables read at one phase, cross-faded, filtered and enveloped."""
         check_curves(self, knobs)
-        clock = clock_of(note, num_samples, self.sample_rate)
+        clock = self.clock(note, num_samples)
         phase = osc.steady_phase(note.pitch_hz, clock)
         start, end = (
             self.table(knobs["table"], knobs[place], note.pitch_hz) for place in ("position", "position_end")

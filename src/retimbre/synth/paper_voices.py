@@ -12,24 +12,31 @@ References:
 """
 
 import dataclasses
-import math
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from retimbre.synth import oscillators as osc
-from retimbre.synth.base import REFERENCE_PITCH_HZ, Note, Synth, check_curves
-from retimbre.synth.clock import Blockwise, Clock, curve_at
-from retimbre.synth.envelopes import Adsr, Envelope, linear_adsr
+from retimbre.synth.base import Note, Synth, check_curves
+from retimbre.synth.clock import curve_at
+from retimbre.synth.envelopes import Adsr, linear_adsr
 from retimbre.synth.filters import SWEPT_BLOCK, lowpass, swept_filter
-from retimbre.synth.fusing import fusible
 from retimbre.synth.knobs import Continuous, Parameter, Stepped
+from retimbre.synth.modulated import (
+    WAVES,
+    bank,
+    frequency_modulated,
+    gated,
+    is_steady,
+    over_time,
+    phase_modulated,
+    transposed,
+)
 from retimbre.synth.parameters import Knobs, ParameterSpace
 
 PAPER_SAMPLE_RATE = 16384  # Hz: one second is 64 hops of 256
 SEMITONES = tuple(440.0 * 2.0 ** (step / 12) for step in range(16))  # A4 to C6
-WAVES = {"sin": osc.sine, "saw": osc.sawtooth, "tri": osc.triangle, "sqr": osc.square}
 
 
 def _semitone_knob(name: str, group: str) -> Continuous:
@@ -44,87 +51,6 @@ def _level_knob(name: str, default: float, group: str, description: str) -> Cont
 
 def _stage_knob(name: str, default: float, description: str, low: float = 0.001) -> Continuous:
     return Continuous(name, low, 1.0, default, "s", group="envelope", description=description)
-
-
-def _clock(note: Note, num_samples: int, sample_rate: int) -> Clock:
-    return Clock(num_samples, sample_rate, note.pitch_hz.device)
-
-
-def _transposed(frequency_hz: Tensor, note: Note) -> Tensor:
-    """A frequency knob or curve at the note played."""
-    ratio = note.pitch_hz / REFERENCE_PITCH_HZ
-    return frequency_hz * (ratio if frequency_hz.ndim == 1 else ratio[:, None])
-
-
-def _over_time(knob: Tensor, clock: Clock) -> Float[Tensor, "batch samples"]:
-    """A knob as a signal: a column that broadcasts if it stands still."""
-    return (
-        knob[:, None]
-        if knob.ndim == 1
-        else curve_at(knob, torch.linspace(0.0, 1.0, clock.num_samples, device=knob.device))
-    )
-
-
-def _steady(*knobs: Tensor) -> bool:
-    return all(knob.ndim == 1 for knob in knobs)
-
-
-def _as_curve(knob: Tensor) -> Float[Tensor, "batch points"]:
-    return knob if knob.ndim == 2 else knob[:, None]
-
-
-def phase_modulated(
-    carrier_hz: Tensor, rate_hz: Tensor, index_rad: Tensor, clock: Clock
-) -> Blockwise | Tensor:
-    """The phase f t + B sin(2 pi v t) / 2 pi, in cycles; any of the three may be a curve."""
-    index = index_rad / osc.TURN
-    if _steady(carrier_hz, rate_hz, index_rad):
-        return osc.modulated_phase(carrier_hz, rate_hz, index, torch.zeros_like(index), clock)
-    wobble = osc.sine(clock.samples_of(osc.curved_phase(_as_curve(rate_hz), clock)))
-    return (
-        clock.samples_of(osc.curved_phase(_as_curve(carrier_hz), clock)) + _over_time(index, clock) * wobble
-    )
-
-
-def frequency_modulated(
-    carrier_hz: Tensor, rate_hz: Tensor, depth: Tensor, clock: Clock
-) -> Blockwise | Tensor:
-    """The running sum, sample by sample, of f (1 + D sin(2 pi v t)), in cycles; any of the three may be a curve.
-
-    The sum of a sine over samples is itself a sinusoid: with w = 2 pi v / rate,
-    sum_{i<n} sin(w i) = (1 - cos(w n)) / (2 tan(w / 2)) - sin(w n) / 2. So a steady one needs no running sum.
-    """
-    if _steady(carrier_hz, rate_hz, depth):
-        swing = (carrier_hz * depth / clock.sample_rate).double()
-        half = math.pi * rate_hz.double() / clock.sample_rate
-        return osc.modulated_phase(carrier_hz, rate_hz, -0.5 * swing, 0.5 * swing / torch.tan(half), clock)
-    wobble = osc.sine(clock.samples_of(osc.curved_phase(_as_curve(rate_hz), clock)))
-    per_sample = _over_time(carrier_hz, clock) * (1.0 + _over_time(depth, clock) * wobble) / clock.sample_rate
-    phase = per_sample.double().cumsum(1) - per_sample
-    return (phase - phase.detach().floor()).float()
-
-
-@fusible
-def _bank(
-    waves: tuple[str, ...],
-    phases: list[Blockwise | Tensor],
-    amplitudes: list[Tensor],
-    envelope: Envelope,
-    clock: Clock,
-) -> Float[Tensor, "batch samples"]:
-    """Oscillators, mixed and enveloped."""
-    mixed = WAVES[waves[0]](clock.samples_of(phases[0])) * amplitudes[0]
-    for wave, phase, amplitude in zip(waves[1:], phases[1:], amplitudes[1:], strict=True):
-        mixed = torch.addcmul(mixed, WAVES[wave](clock.samples_of(phase)), amplitude)
-    return mixed * envelope.sample(clock)
-
-
-@fusible
-def _gated(
-    audio: Float[Tensor, "batch samples"], phase: Blockwise, clock: Clock
-) -> Float[Tensor, "batch samples"]:
-    """The audio in the first half of each cycle, silence in the second."""
-    return audio * (0.5 + 0.5 * osc.square(clock.samples_of(phase)))
 
 
 # two-sine
@@ -151,9 +77,9 @@ class TwoSine(Synth):
     def render(self, knobs: Knobs, note: Note, *, num_samples: int) -> Float[Tensor, "batch samples"]:
         """(a1 sin(2 pi f1 t) + a2 sin(2 pi f2 t)) / 2, for as long as the clip lasts."""
         check_curves(self, knobs)
-        clock = _clock(note, num_samples, self.sample_rate)
+        clock = self.clock(note, num_samples)
         low, high = (
-            osc.sine(clock.samples_of(osc.steady_phase(_transposed(knobs[name], note), clock)))
+            osc.sine(clock.samples_of(osc.steady_phase(transposed(knobs[name], note), clock)))
             for name in ("f1", "f2")
         )
         loudness = 0.5 * note.velocity
@@ -194,13 +120,13 @@ class Fm(Synth):
     def render(self, knobs: Knobs, note: Note, *, num_samples: int) -> Float[Tensor, "batch samples"]:
         """A sin(2 pi sum f), f = C (1 + D sin(2 pi M t)), times the envelope."""
         check_curves(self, knobs)
-        clock = _clock(note, num_samples, self.sample_rate)
-        phase = frequency_modulated(_transposed(knobs["C"], note), knobs["M"], knobs["D"], clock)
+        clock = self.clock(note, num_samples)
+        phase = frequency_modulated(transposed(knobs["C"], note), knobs["M"], knobs["D"], clock)
         attack, decay = knobs["attack"], knobs["decay"]
         hold_end = attack + decay + knobs["sustain"]
         envelope = linear_adsr(Adsr(attack, decay, knobs["sustain_level"], knobs["release"], hold_end))
-        amplitude = _over_time(knobs["A"], clock) * note.velocity[:, None]
-        return _bank(("sin",), [phase], [amplitude], envelope, clock)
+        amplitude = over_time(knobs["A"], clock) * note.velocity[:, None]
+        return bank(("sin",), [phase], [amplitude], envelope, clock)
 
 
 # fm4
@@ -258,16 +184,16 @@ class Fm4(Synth):
     def render(self, knobs: Knobs, note: Note, *, num_samples: int) -> Float[Tensor, "batch samples"]:
         """The mean of a sine, a sawtooth, a triangle and a square, each at its own frequency and deviation."""
         check_curves(self, knobs)
-        clock = _clock(note, num_samples, self.sample_rate)
+        clock = self.clock(note, num_samples)
         phases = [
-            frequency_modulated(_transposed(knobs[f"f{i}"], note), knobs[f"v{i}"], knobs[f"B{i}"], clock)
+            frequency_modulated(transposed(knobs[f"f{i}"], note), knobs[f"v{i}"], knobs[f"B{i}"], clock)
             for i in range(1, 5)
         ]
         loudness = (0.25 * note.velocity)[:, None]
-        amplitudes = [_over_time(knobs[f"A{i}"], clock) * loudness for i in range(1, 5)]
+        amplitudes = [over_time(knobs[f"A{i}"], clock) * loudness for i in range(1, 5)]
         stage = torch.ones_like(note.pitch_hz)
         envelope = linear_adsr(Adsr(0.1 * stage, 0.3 * stage, stage, 0.2 * stage, 0.9 * stage))
-        return _bank(tuple(WAVES), phases, amplitudes, envelope, clock)
+        return bank(tuple(WAVES), phases, amplitudes, envelope, clock)
 
 
 # inversynth
@@ -337,22 +263,22 @@ class InverSynth(Synth):
     def render(self, knobs: Knobs, note: Note, *, num_samples: int) -> Float[Tensor, "batch samples"]:
         """Oscillators, envelope, filter, gate."""
         check_curves(self, knobs)
-        clock = _clock(note, num_samples, self.sample_rate)
+        clock = self.clock(note, num_samples)
         loudness = (0.25 * note.velocity)[:, None]
         phases = [
             phase_modulated(
-                _transposed(knobs[f"f_{wave}"], note), knobs[f"v_{wave}"], knobs[f"B_{wave}"], clock
+                transposed(knobs[f"f_{wave}"], note), knobs[f"v_{wave}"], knobs[f"B_{wave}"], clock
             )
             for wave in WAVES
         ]
-        amplitudes = [_over_time(knobs[f"A_{wave}"], clock) * loudness for wave in WAVES]
+        amplitudes = [over_time(knobs[f"A_{wave}"], clock) * loudness for wave in WAVES]
         envelope = linear_adsr(Adsr(knobs["a"], knobs["d"], knobs["s"], knobs["r"], note.gate_s))
-        shaped = _bank(tuple(WAVES), phases, amplitudes, envelope, clock)
+        shaped = bank(tuple(WAVES), phases, amplitudes, envelope, clock)
         filtered = self._filtered(shaped, knobs["f_cut"], knobs["q"])
-        return _gated(filtered, osc.steady_phase(knobs["f_gate"], clock), clock)
+        return gated(filtered, osc.steady_phase(knobs["f_gate"], clock), clock)
 
     def _filtered(self, audio: Tensor, cutoff_hz: Tensor, q: Tensor) -> Tensor:
-        if _steady(cutoff_hz):
+        if is_steady(cutoff_hz):
             return lowpass(audio, cutoff_hz, q, self.sample_rate)
         blocks = -(-audio.shape[1] // SWEPT_BLOCK)
         places = torch.linspace(0.0, 1.0, blocks, device=audio.device)

@@ -17,7 +17,7 @@ from retimbre.synth.clock import Blockwise, Clock
 from retimbre.synth.filters import swept_filter
 from retimbre.synth.fusing import fusible
 from retimbre.synth.knobs import Choice, Continuous, Scale, Stepped
-from retimbre.synth.musical_voices import adsr_knobs, adsr_of, clock_of, enveloped, filter_times, time_knob
+from retimbre.synth.musical_voices import adsr_knobs, adsr_of, enveloped, filter_times, time_knob
 from retimbre.synth.parameters import Knobs, ParameterSpace
 
 LOWEST_HZ = 20.0  # fundamentals from here up have all their harmonics
@@ -93,7 +93,7 @@ class Subtractive(Synth):
     def render(self, knobs: Knobs, note: Note, *, num_samples: int) -> Float[Tensor, "batch samples"]:
         """Oscillators, noise, filter, envelope."""
         check_curves(self, knobs)
-        clock = clock_of(note, num_samples, self.sample_rate)
+        clock = self.clock(note, num_samples)
         pitch_hz = self._pitch(knobs, note, clock)
         interval = two_to_the((knobs["interval"] + 0.01 * knobs["detune"]) / 12.0)
         low = self._oscillator(knobs["wave1"], knobs["pulse_width"], pitch_hz, clock)
