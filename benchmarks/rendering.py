@@ -36,6 +36,7 @@ from retimbre.synth.base import CHUNK_SAMPLES, Note, Synth  # noqa: E402
 from retimbre.synth.catalog import SYNTHS  # noqa: E402
 from retimbre.synth.compiled import CompiledRenderer  # noqa: E402
 from retimbre.synth.fusing import compiler_available  # noqa: E402
+from retimbre.synth.knobs import Stepped  # noqa: E402
 
 RATE = 16_384
 BATCH = 32  # of the peer that runs batches
@@ -147,14 +148,16 @@ def measure_synth(name: str, device: torch.device, repeats: int, compiled: bool)
                 finished(lambda: synth.render(knobs, note, num_samples=num_samples)), batch, repeats
             )
         }
-    rates["gradient"] = best_rate(
-        finished(lambda: forward_backward(synth, unit, note, num_samples)), batch, max(2, repeats // 4)
-    )
     if compiled:
         renderer = CompiledRenderer(synth)
         rates["compiled"] = best_rate(
             finished(lambda: renderer.render(knobs, note, num_samples=num_samples)), batch, repeats
         )
+    if all(isinstance(knob, Stepped) for knob in synth.space.searched):
+        return rates  # steps have no gradient
+    rates["gradient"] = best_rate(
+        finished(lambda: forward_backward(synth, unit, note, num_samples)), batch, max(2, repeats // 4)
+    )
     return rates
 
 

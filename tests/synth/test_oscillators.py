@@ -11,7 +11,7 @@ from retimbre.synth.clock import Blockwise, Clock, curve_at
 from retimbre.synth.envelopes import Adsr, analog_adsr, linear_adsr
 
 RATE = 16_384
-CLOCK = Clock(20_000, RATE, torch.device("cpu"))
+CLOCK = Clock.of(20_000, RATE, torch.device("cpu"))
 TIME = np.arange(20_000) / RATE
 
 

@@ -18,7 +18,7 @@ from retimbre.core.errors import ConfigError
 from retimbre.synth.clock import Clock
 from retimbre.synth.parameters import Knobs, ParameterSpace
 
-CHUNK_SAMPLES = 1 << 21  # 8 MB a tensor: large enough to hide overheads, small enough that malloc keeps it
+CHUNK_SAMPLES = 1 << 20  # 4 MB a tensor: large enough to hide overheads, small enough that malloc keeps it
 REFERENCE_PITCH_HZ = 440.0  # the note at which a knob that is itself a frequency means what it says
 
 
@@ -99,7 +99,7 @@ class Synth(abc.ABC):
 
     def clock(self, note: Note, num_samples: int) -> Clock:
         """The samples of a clip at the synthesizer's rate, on the note's device."""
-        return Clock(num_samples, self.sample_rate, note.pitch_hz.device)
+        return Clock.of(num_samples, self.sample_rate, note.pitch_hz.device)
 
     def render_in_chunks(
         self, knobs: Knobs, note: Note, *, num_samples: int, chunk_samples: int = CHUNK_SAMPLES

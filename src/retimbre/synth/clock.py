@@ -12,6 +12,7 @@ fuses them into one loop over the audio.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import torch
@@ -37,11 +38,18 @@ class Clock:
     Attributes:
         num_samples: Of the clip; the last block may stand over it.
         sample_rate: In Hz.
+        sample_s: Every sample, in seconds, in float32.
     """
 
     num_samples: int
     sample_rate: float
     device: torch.device
+    sample_s: Float[Tensor, "1 samples"]
+
+    @classmethod
+    def of(cls, num_samples: int, sample_rate: float, device: torch.device) -> "Clock":
+        """The clock of a clip."""
+        return cls(num_samples, sample_rate, device, _sample_times(num_samples, sample_rate, device))
 
     @property
     def num_blocks(self) -> int:
@@ -64,12 +72,6 @@ class Clock:
     def offset_s(self) -> Float[Tensor, " offsets"]:
         """The samples of a block, in seconds from its start."""
         return torch.arange(BLOCK_SAMPLES, device=self.device, dtype=torch.float64) / self.sample_rate
-
-    @property
-    def sample_s(self) -> Float[Tensor, "1 samples"]:
-        """Every sample, in seconds, in float32."""
-        index = torch.arange(self.num_samples, device=self.device, dtype=torch.float64)
-        return (index / self.sample_rate).float()[None]
 
     def samples_of(self, signal: "Blockwise | Tensor") -> Float[Tensor, "batch samples"]:
         """A signal at every sample."""
@@ -99,7 +101,7 @@ class Clock:
         exact = shape((self.block_s[corner_block][:, :, None] + self.offset_s).flatten(1))
         place = corner_block[:, :, None].expand(-1, -1, BLOCK_SAMPLES)
         blocks = outer_sum(smooth.left, smooth.right)
-        return self.flatten(blocks.scatter(1, place, exact.float().reshape(place.shape)))
+        return self.flatten(blocks.scatter_(1, place, exact.float().reshape(place.shape)))
 
     def _straight(self, shape: Callable[[Tensor], Tensor]) -> "Blockwise":
         """Straight lines from the start of each block to its end."""
@@ -113,6 +115,12 @@ class Clock:
         """The block that a time falls in, the nearest one if none."""
         block = (second.detach().double() * (self.sample_rate / BLOCK_SAMPLES)).floor()
         return block.nan_to_num(0.0).clamp(0, self.num_blocks - 1).long()
+
+
+@functools.lru_cache(maxsize=16)
+def _sample_times(num_samples: int, sample_rate: float, device: torch.device) -> Float[Tensor, "1 samples"]:
+    index = torch.arange(num_samples, device=device, dtype=torch.float64)
+    return (index / sample_rate).float()[None]
 
 
 def outer_sum(

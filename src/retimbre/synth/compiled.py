@@ -14,6 +14,8 @@ from retimbre.synth.base import CHUNK_SAMPLES, Note, Synth, chunks
 from retimbre.synth.fusing import fused
 from retimbre.synth.parameters import Knobs
 
+FUSED_CHUNK_SAMPLES = 2 * CHUNK_SAMPLES  # fused loops have fewer tensors in the making
+
 
 @dataclasses.dataclass(frozen=True)
 class CompiledRenderer:
@@ -31,7 +33,7 @@ class CompiledRenderer:
         """As `Synth.render`, without gradients; uncompiled where there is no compiler."""
         device = note.pitch_hz.device
         batch = note.pitch_hz.shape[0]
-        size = self.chunk or max(1, min(batch, CHUNK_SAMPLES // max(num_samples, 1)))
+        size = self.chunk or max(1, min(batch, FUSED_CHUNK_SAMPLES // max(num_samples, 1)))
         with torch.no_grad(), fused(device):
             if batch == size:
                 return self.synth.render(knobs, note, num_samples=num_samples)

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retimbre.synth.clock import Blockwise, Clock
+from retimbre.synth.fusing import fusible
 
 SHORTEST_S = 1e-5  # a stage of no length: under a tenth of a sample period at any usual rate
 CURVATURE = 5.0  # an analogue stage ends exp(-5), 0.7 %, short of its target, and is scaled to reach it
@@ -76,32 +77,43 @@ class Envelope:
     @classmethod
     def of(cls, settings: Adsr, *, curved: bool) -> "Envelope":
         """The envelope of some settings."""
-        attack = Stage.of(torch.zeros_like(settings.attack_s), settings.attack_s)
-        decay = Stage.of(settings.attack_s, settings.decay_s)
-        release = Stage.of(settings.gate_s, settings.release_s)
-        begun = cls(settings, attack, decay, release, torch.ones_like(attack.start_s), curved)
-        return dataclasses.replace(begun, key_up=begun.held(settings.gate_s[:, None]))
+        stages, key_up = _prepared(settings, curved)
+        return cls(settings, *stages, key_up, curved)
 
     def at(self, time_s: Float[Tensor, "batch_or_1 n"]) -> Float[Tensor, "batch n"]:
         """The level at given times, in seconds."""
-        released = self._stroke(self.release.progress(time_s))
+        released = _stroke(self.release.progress(time_s), self.curved)
         return torch.where(time_s < self.release.start_s, self.held(time_s), self.key_up * (1.0 - released))
 
     def held(self, time_s: Float[Tensor, "batch_or_1 n"]) -> Float[Tensor, "batch n"]:
         """The level at given times if the key were never released."""
-        fallen = self._stroke(self.decay.progress(time_s)) * (1.0 - self.settings.sustain[:, None])
-        return self._stroke(self.attack.progress(time_s)) * (1.0 - fallen)
+        return _held(self.attack, self.decay, self.settings.sustain, time_s, self.curved)
 
     def sample(self, clock: Clock) -> Float[Tensor, "batch samples"]:
         """The level at every sample."""
         between = _exponentials(self, clock) if self.curved and not torch.compiler.is_compiling() else None
         return clock.sample(self.at, self.settings.corners_s, between)
 
-    def _stroke(self, progress: Tensor) -> Tensor:
-        """How far a stage has come: as straight as its time, or as 1 - exp(-c p), scaled to arrive at 1."""
-        if not self.curved:
-            return progress
-        return (1.0 - torch.exp(-CURVATURE * progress)) / (1.0 - math.exp(-CURVATURE))
+
+@fusible
+def _prepared(settings: Adsr, curved: bool) -> tuple[tuple[Stage, Stage, Stage], Float[Tensor, "batch 1"]]:
+    """The stages of some settings, and the level at which the key comes up."""
+    attack = Stage.of(torch.zeros_like(settings.attack_s), settings.attack_s)
+    decay = Stage.of(settings.attack_s, settings.decay_s)
+    release = Stage.of(settings.gate_s, settings.release_s)
+    return (attack, decay, release), _held(attack, decay, settings.sustain, settings.gate_s[:, None], curved)
+
+
+def _held(attack: Stage, decay: Stage, sustain: Tensor, time_s: Tensor, curved: bool) -> Tensor:
+    fallen = _stroke(decay.progress(time_s), curved) * (1.0 - sustain[:, None])
+    return _stroke(attack.progress(time_s), curved) * (1.0 - fallen)
+
+
+def _stroke(progress: Tensor, curved: bool) -> Tensor:
+    """How far a stage has come: as straight as its time, or as 1 - exp(-c p), scaled to arrive at 1."""
+    if not curved:
+        return progress
+    return (1.0 - torch.exp(-CURVATURE * progress)) / (1.0 - math.exp(-CURVATURE))
 
 
 def linear_adsr(settings: Adsr) -> Envelope:

@@ -18,6 +18,7 @@ from typing import Any, final
 import torch
 
 from retimbre.core.errors import RetimbreError
+from retimbre.core.memory import keep_freed_memory
 from retimbre.dsp.audiofile import find_sounds
 from retimbre.workflows.match_files import (
     INDEX_FILE,
@@ -105,6 +106,7 @@ def match(
     paths = find_sounds([sounds] if isinstance(sounds, str | Path) else sounds)
     folders = plan_folders(paths, Path(out))
     refuse_to_overwrite(folders.values(), force=force)
+    keep_freed_memory()
     load_models(options.synth, options.models)  # so that a bad model is one error, not one for each sound
     cores = available_cores()
     workers = min(workers or cores, len(paths))
@@ -166,9 +168,7 @@ def _in_processes(
     folders: dict[Path, Path], options: MatchOptions, workers: int, progress: Progress
 ) -> Iterator[SoundResult]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_process) as pool:
         futures = {
             pool.submit(match_one, sound, folder, options): (sound, folder)
             for sound, folder in folders.items()
@@ -182,6 +182,11 @@ def _in_processes(
         except KeyboardInterrupt:  # the processes get it too, and end with the best they have
             pool.shutdown(wait=True, cancel_futures=True)
             yield from (_outcome(future, *place) for future, place in futures.items() if future not in done)
+
+
+def _begin_process() -> None:
+    torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 def _outcome(future: Future[SoundResult], sound: Path, folder: Path) -> SoundResult:
