@@ -10,6 +10,7 @@ the last evaluations cost whether the next ones still fit.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -107,12 +108,17 @@ class Audition:
         parts = [proposals[items] for items in chunks(len(proposals), size)]
         if self.threads == 1 or len(parts) == 1:
             return torch.cat([self._losses(part) for part in parts])
-        with ThreadPoolExecutor(self.threads) as pool:
-            return torch.cat(list(pool.map(self._losses, parts)))
+        return torch.cat(list(_threads(self.threads).map(self._losses, parts)))
 
     @torch.inference_mode()
     def _losses(self, proposals: Proposals) -> Float[Tensor, " batch"]:
         return self.judge.losses(self.render(proposals)).cpu().clone()
+
+
+@functools.cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Threads that stay: what the libraries prepare for a thread, such as plans of Fourier transforms, is kept."""
+    return ThreadPoolExecutor(count, thread_name_prefix="audition")
 
 
 @final

@@ -84,7 +84,7 @@ class Lineage:
 
     def __init__(self, chart: Chart, start: Proposals, loss: float, config: SearchConfig, seed: int) -> None:
         self.best = start
-        self.loss = loss
+        self.loss = self.start_loss = loss
         self._chart = chart
         self._step = config.step
         self._random = np.random.default_rng(seed)
@@ -191,8 +191,11 @@ class Search:
 
     def _best(self) -> Herd:
         """The best of the lineages and of the herd that differ: two lineages may have met."""
-        met = joined(*(lineage.best for lineage in self._lineages))
-        losses = torch.tensor([lineage.loss for lineage in self._lineages], dtype=torch.float64)
+        moved = [lineage for lineage in self._lineages if lineage.loss < lineage.start_loss]
+        if not moved:
+            return self._differing(self._herd)
+        met = joined(*(lineage.best for lineage in moved))
+        losses = torch.tensor([lineage.loss for lineage in moved], dtype=torch.float64)
         return self._differing(self._herd.grown(met, losses, self.config.breeding.herd))
 
     def _differing(self, herd: Herd) -> Herd:
