@@ -30,7 +30,7 @@ from retimbre.matching.audition import Budget
 from retimbre.matching.confidence import is_fitted_on
 from retimbre.metrics.bootstrap import paired_reduction
 from retimbre.metrics.suite import SuiteReference
-from retimbre.workflows.match import MatchOptions, match
+from retimbre.workflows.match.batch import MatchOptions, match
 
 SCORE_RATE_HZ = 44_100
 MEASURES = ("mss", "sot", "rms")

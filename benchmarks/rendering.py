@@ -161,6 +161,18 @@ def measure_synth(name: str, device: torch.device, repeats: int, compiled: bool)
     return rates
 
 
+def gpu_memory_per_clip(name: str, device: torch.device) -> float:
+    """Peak GPU memory of one uncompiled batch, in bytes per clip of a second."""
+    synth = SYNTHS[name]
+    batch = CHUNK_SAMPLES // synth.sample_rate
+    knobs, note = batch_of(synth, batch, device)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    with torch.no_grad():
+        synth.render(knobs, note, num_samples=synth.sample_rate)
+    return (torch.cuda.max_memory_allocated() - before) / batch
+
+
 def error_of_fm() -> float:
     """The `fm` voice against its formula in float64, RMS over RMS, at the default knobs."""
     synth = SYNTHS["fm"]
@@ -234,7 +246,8 @@ def main() -> None:
     print(f"\nfm against float64: {20 * math.log10(error_of_fm()):.0f} dB")
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
     if device.type == "cuda":
-        print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / CHUNK_SAMPLES:.0f} bytes per sample")
+        for name in options.synths:
+            print(f"{name}: {gpu_memory_per_clip(name, device) / 2**20:.1f} MiB of GPU memory per clip")
 
 
 if __name__ == "__main__":

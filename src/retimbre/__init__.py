@@ -6,7 +6,7 @@ The verbs of the command line are functions of this package, imported when first
     retimbre.match(...)            a sound to ranked synthesizer patches
     retimbre.render(...)           a patch to a sound
     retimbre.make_dataset(...)     a synthesizer to sounds with labels
-    retimbre.train_model(...)      a run file to a network; `retimbre.train` is the package of the training loop
+    retimbre.train(...)            a run file to a network
 """
 
 import importlib
@@ -16,13 +16,13 @@ __version__ = "0.1.0"
 
 # verb: (module, its name there)
 _VERBS = {
-    "match": ("retimbre.workflows.match", "match"),
+    "match": ("retimbre.workflows.match.batch", "match"),
     "render": ("retimbre.workflows.render", "render"),
-    "make_dataset": ("retimbre.workflows.prepare", "make_dataset"),
-    "import_folder": ("retimbre.workflows.recordings", "import_folder"),
-    "check_dataset": ("retimbre.workflows.census", "check_dataset"),
-    "train_model": ("retimbre.workflows.fit", "train"),
-    "evaluate": ("retimbre.workflows.evaluate", "evaluate"),
+    "make_dataset": ("retimbre.workflows.dataset.prepare", "make_dataset"),
+    "import_folder": ("retimbre.workflows.dataset.recordings", "import_folder"),
+    "check_dataset": ("retimbre.workflows.dataset.census", "check_dataset"),
+    "train": ("retimbre.workflows.training.fit", "train"),
+    "evaluate": ("retimbre.workflows.evaluation.inversion", "evaluate"),
     "examine": ("retimbre.workflows.doctor", "examine"),
     "names": ("retimbre.workflows.catalogs", "names"),
 }

@@ -12,8 +12,8 @@ from retimbre.data.dataset import RenderedSet
 from retimbre.data.layouts import LAYOUTS
 from retimbre.dsp import audiofile
 from retimbre.synth.levels import ParameterFile
-from retimbre.workflows.plan import SetOptions, plan_of
-from retimbre.workflows.prepare import HowToMake, make_dataset
+from retimbre.workflows.dataset.plan import SetOptions, plan_of
+from retimbre.workflows.dataset.prepare import HowToMake, make_dataset
 
 OPTIONS = SetOptions("fm", size=7, seconds=0.02, num_levels=3, parameters=ParameterFile(fixed={"A": 0.5}))
 CLASSES = 8 * 3

@@ -16,7 +16,7 @@ from retimbre.matching.inverter import (
 from retimbre.matching.sampling import draw_class_vectors, within_classes
 from retimbre.synth.base import Note
 from retimbre.synth.catalog import SYNTHS
-from retimbre.train import checkpoint
+from retimbre.training import checkpoint
 
 CONFIGS = {
     "paper": InverterConfig("two-sine", "C1"),

@@ -10,8 +10,8 @@ from retimbre.matching.heads import HEADS
 from retimbre.matching.inverter import Inverter, InverterConfig
 from retimbre.matching.pairs import NoteRange, PairSource
 from retimbre.matching.task import InversionTask, UpdateConfig
-from retimbre.train.devices import Precision
-from retimbre.train.schedule import ScheduleConfig
+from retimbre.training.devices import Precision
+from retimbre.training.schedule import ScheduleConfig
 
 CPU = torch.device("cpu")
 FIGURES = {"loss", "exact", "within_one", "percentile_rank"}

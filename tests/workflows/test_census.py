@@ -9,10 +9,10 @@ from retimbre.data.dataset import RenderedSet
 from retimbre.data.folder import Cutting
 from retimbre.data.manifest import read_manifest, write_manifest
 from retimbre.synth.catalog import SYNTHS
-from retimbre.workflows.census import check_dataset
-from retimbre.workflows.plan import SetOptions
-from retimbre.workflows.prepare import make_dataset
-from retimbre.workflows.recordings import import_folder
+from retimbre.workflows.dataset.census import check_dataset
+from retimbre.workflows.dataset.plan import SetOptions
+from retimbre.workflows.dataset.prepare import make_dataset
+from retimbre.workflows.dataset.recordings import import_folder
 
 
 @pytest.fixture

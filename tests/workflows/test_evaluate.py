@@ -14,17 +14,17 @@ from retimbre.matching import inverter as inverters
 from retimbre.matching.inverter import Inverter, InverterConfig, save_inverter
 from retimbre.synth.base import Note
 from retimbre.synth.levels import ParameterFile
-from retimbre.train import checkpoint
-from retimbre.workflows import evaluate as evaluating
-from retimbre.workflows import paper_figures
-from retimbre.workflows.evaluate import EvaluateOptions, evaluate
-from retimbre.workflows.evaluation_tables import model_scores
-from retimbre.workflows.fit import train
-from retimbre.workflows.held_out import EndlessClips, endless_clips, stored_clips, trained_on
-from retimbre.workflows.judge_inverter import ANCHORS, SOUND_MEASURES, judge
-from retimbre.workflows.plan import SetOptions
-from retimbre.workflows.prepare import make_dataset
-from retimbre.workflows.run import DataConfig
+from retimbre.training import checkpoint
+from retimbre.workflows.dataset.plan import SetOptions
+from retimbre.workflows.dataset.prepare import make_dataset
+from retimbre.workflows.evaluation import inversion as evaluating
+from retimbre.workflows.evaluation import paper
+from retimbre.workflows.evaluation.held_out import EndlessClips, endless_clips, stored_clips, trained_on
+from retimbre.workflows.evaluation.inversion import EvaluateOptions, evaluate
+from retimbre.workflows.evaluation.judge import ANCHORS, SOUND_MEASURES, judge
+from retimbre.workflows.evaluation.tables import model_scores
+from retimbre.workflows.training.fit import train
+from retimbre.workflows.training.run import DataConfig
 
 CPU = torch.device("cpu")
 SHORT_S = 0.125
@@ -143,7 +143,7 @@ def test_a_batch_of_clips_does_not_change_what_is_said_of_them(monkeypatch: pyte
     torch.manual_seed(0)
     inverter = Inverter(CONFIG)
     together = scores_of(inverter, size=7, audio_clips=5)
-    monkeypatch.setattr("retimbre.workflows.judge_inverter.CLIPS_AT_ONCE", 3)
+    monkeypatch.setattr("retimbre.workflows.evaluation.judge.CLIPS_AT_ONCE", 3)
     apart = scores_of(inverter, size=7, audio_clips=5)
     assert apart["value"] == pytest.approx(together["value"], abs=1e-3)
     for measure in SOUND_MEASURES:
@@ -385,10 +385,10 @@ def test_models_of_two_synthesizers_unknown_or_foreign_ones_are_refused(model: P
 
 def test_the_papers_figures_cover_the_knobs_and_have_the_mean_that_it_prints() -> None:
     knobs = inverters.find_synth("inversynth").space.names
-    assert tuple(paper_figures.PERCENTILE_RANK) == knobs
-    conv6xl = [figures[0] for figures in paper_figures.PERCENTILE_RANK.values()]
-    assert sum(conv6xl) / len(conv6xl) == pytest.approx(paper_figures.MEAN_PERCENTILE_RANK[0], abs=0.01)
-    assert len({paper_figures.group_of(name) for name in knobs}) == 7
+    assert tuple(paper.PERCENTILE_RANK) == knobs
+    conv6xl = [figures[0] for figures in paper.PERCENTILE_RANK.values()]
+    assert sum(conv6xl) / len(conv6xl) == pytest.approx(paper.MEAN_PERCENTILE_RANK[0], abs=0.01)
+    assert len({paper.group_of(name) for name in knobs}) == 7
 
 
 def test_the_papers_figures_stand_beside_its_synthesizer_and_are_labelled_as_the_papers(

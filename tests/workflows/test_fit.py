@@ -11,10 +11,10 @@ import torch
 from retimbre.core.errors import CheckpointError, ConfigError, ExistsError, RetimbreError
 from retimbre.matching import task as tasks
 from retimbre.matching.inverter import load_inverter
-from retimbre.workflows.fit import Session, rehearse, run_session, train
-from retimbre.workflows.plan import SetOptions
-from retimbre.workflows.prepare import make_dataset
-from retimbre.workflows.run import RunConfig, RunFolder, read_run
+from retimbre.workflows.dataset.plan import SetOptions
+from retimbre.workflows.dataset.prepare import make_dataset
+from retimbre.workflows.training.fit import Session, rehearse, run_session, train
+from retimbre.workflows.training.run import RunConfig, RunFolder, read_run
 
 RUNS = sorted((Path(__file__).parents[2] / "runs").glob("*.toml"))
 

@@ -13,10 +13,10 @@ from retimbre.dsp import audiofile
 from retimbre.matching.audition import Budget
 from retimbre.matching.inverter import Inverter, InverterConfig, save_inverter
 from retimbre.synth.patches import load_patch, render_patch
-from retimbre.workflows.match import match, summary
-from retimbre.workflows.match_files import plan_folders
-from retimbre.workflows.match_page import key_name
-from retimbre.workflows.match_sound import MatchOptions
+from retimbre.workflows.match.batch import match, summary
+from retimbre.workflows.match.files import plan_folders
+from retimbre.workflows.match.page import key_name
+from retimbre.workflows.match.sound import MatchOptions
 
 RATE = 16_000
 QUICK = MatchOptions(synth="two-sine", candidates=3, budget=Budget(evaluations=40))
@@ -176,7 +176,7 @@ def test_a_match_that_fails_leaves_nothing_half_written(
     def fail(*arguments: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("retimbre.workflows.match.write_page", fail)
+    monkeypatch.setattr("retimbre.workflows.match.batch.write_page", fail)
     with pytest.raises(OSError, match="disk full"):
         match(write_note(tmp_path / "note.wav"), tmp_path / "out", QUICK)
     assert list((tmp_path / "out").iterdir()) == []

@@ -13,9 +13,9 @@ from retimbre.data.manifest import read_header
 from retimbre.data.splits import SPLITS
 from retimbre.synth.catalog import SYNTHS
 from retimbre.synth.levels import ParameterFile
-from retimbre.workflows import shards
-from retimbre.workflows.plan import SetOptions, plan_from_header, plan_of
-from retimbre.workflows.prepare import HowToMake, make_dataset
+from retimbre.workflows.dataset import shards
+from retimbre.workflows.dataset.plan import SetOptions, plan_from_header, plan_of
+from retimbre.workflows.dataset.prepare import HowToMake, make_dataset
 
 SMALL = SetOptions("fm", size=10, seconds=0.02)
 

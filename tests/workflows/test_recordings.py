@@ -10,8 +10,8 @@ from retimbre.data.dataset import RecordedSet
 from retimbre.data.folder import Cutting
 from retimbre.data.manifest import read_jsonl
 from retimbre.data.splits import SPLITS
-from retimbre.workflows import recordings
-from retimbre.workflows.recordings import HowToImport, import_folder
+from retimbre.workflows.dataset import recordings
+from retimbre.workflows.dataset.recordings import HowToImport, import_folder
 
 CUTTING = Cutting(sample_rate=8000, seconds=0.25)
 

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from retimbre.dsp.level import peak, rms, to_db
-from retimbre.train.journal import Row
+from retimbre.training.journal import Row
 from retimbre.workflows.report.audio import level_matched
 from retimbre.workflows.report.figures import (
     SpectrogramAxes,

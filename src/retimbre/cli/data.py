@@ -84,8 +84,8 @@ def synth(
     """
     from retimbre.data.manifest import Fractions
     from retimbre.synth.levels import ParameterFile, read_parameter_file
-    from retimbre.workflows.plan import SetOptions
-    from retimbre.workflows.prepare import HowToMake, make_dataset
+    from retimbre.workflows.dataset.plan import SetOptions
+    from retimbre.workflows.dataset.prepare import HowToMake, make_dataset
 
     if grid and continuous:
         raise ConfigError("a grid has levels; give --grid or --continuous, not both")
@@ -160,7 +160,7 @@ def folder(
     """
     from retimbre.data.folder import Cutting
     from retimbre.data.manifest import Fractions
-    from retimbre.workflows.recordings import HowToImport, import_folder
+    from retimbre.workflows.dataset.recordings import HowToImport, import_folder
 
     length = window or seconds
     cutting = Cutting(
@@ -202,7 +202,7 @@ def check(
     Example:
         retimbre data check sets/inversynth
     """
-    from retimbre.workflows.census import check_dataset
+    from retimbre.workflows.dataset.census import check_dataset
 
     with _bar("checking") as progress:
         census = check_dataset(folder, progress=progress)

@@ -61,7 +61,7 @@ def inversion(
     Example:
         retimbre evaluate inversion out/inversynth-conv6xl --out out/scores
     """
-    from retimbre.workflows.evaluate import EvaluateOptions, evaluate
+    from retimbre.workflows.evaluation.inversion import EvaluateOptions, evaluate
 
     options = EvaluateOptions(
         clips=clips, split=split, real=real, draw=draw, audio_clips=audio_clips, seed=seed, device=device
@@ -78,7 +78,7 @@ def inversion(
 
 def _show(result: dict[str, Any]) -> None:
     """A row per knob with a column per model, then the sounds."""
-    from retimbre.workflows.evaluation_tables import rank_rows
+    from retimbre.workflows.evaluation.tables import rank_rows
 
     console.show_table([{name: _short(value) for name, value in row.items()} for row in rank_rows(result)])
     if "paper" in result:

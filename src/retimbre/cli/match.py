@@ -54,7 +54,7 @@ def match(
     """
     from retimbre.matching.audition import Budget
     from retimbre.matching.target import TargetSettings
-    from retimbre.workflows.match import MatchOptions, match, summary
+    from retimbre.workflows.match.batch import MatchOptions, match, summary
 
     options = MatchOptions(
         synth=synth,
@@ -81,7 +81,7 @@ def match(
         console.show_table([{name: _short(value) for name, value in row.items()} for row in rows])
         console.show(f"index: {run.index}")
     for result in run.failed:
-        console.say(f"failed: {result.sound}: {result.failure}")
+        console.say(f"failed: {result.sound}: {result.failure.removeprefix(f'{result.sound}: ')}")
     if run.failed:
         raise PartialFailure(f"{len(run.failed)} of {len(run.results)} sounds could not be matched")
 

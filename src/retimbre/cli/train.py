@@ -53,8 +53,8 @@ def train(
     Example:
         retimbre train runs/inversynth-conv6xl-cpu.toml --set train.steps=2000
     """
-    from retimbre.workflows.fit import Session, default_folder, rehearse, run_session
-    from retimbre.workflows.run import read_run
+    from retimbre.workflows.training.fit import Session, default_folder, rehearse, run_session
+    from retimbre.workflows.training.run import read_run
 
     overrides = [*(settings or [])]
     overrides += [f"train.minutes={minutes}"] if minutes else []

@@ -12,6 +12,7 @@ used, and `Sound.remarks` says so.
 
 import dataclasses
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import final
@@ -77,13 +78,20 @@ class Sound:
         return tuple(clause for clause, applies in clauses.items() if applies)
 
 
-def read(path: str | Path, *, sample_rate: int | None = None, max_seconds: float | None = None) -> Sound:
+def read(
+    path: str | Path,
+    *,
+    sample_rate: int | None = None,
+    max_seconds: float | None = None,
+    start_s: float = 0.0,
+) -> Sound:
     """Reads a sound as one channel.
 
     Args:
         path: A file in any format that libsndfile reads: WAV, FLAC, OGG, MP3, AIFF and others.
         sample_rate: The rate wanted; None keeps the file's own.
-        max_seconds: How much to read from the start; what follows is not touched. None reads all.
+        max_seconds: How much to read; what follows is not touched. None reads all.
+        start_s: Where to begin, in seconds.
 
     Raises:
         AudioError: the file cannot be used; the message names it and says why.
@@ -92,7 +100,8 @@ def read(path: str | Path, *, sample_rate: int | None = None, max_seconds: float
         raise AudioError(f"max_seconds is {max_seconds}; it takes a positive number")
     if sample_rate is not None:
         check_rate(sample_rate, "the rate to read at")
-    mono = mix_down(Path(path), max_seconds=float("inf") if max_seconds is None else max_seconds)
+    most_s = float("inf") if max_seconds is None else max_seconds
+    mono = mix_down(Path(path), max_seconds=most_s, start_s=start_s)
     rate = mono.info.sample_rate if sample_rate is None else sample_rate
     gain = 1 / max(1.0, float(np.abs(mono.samples).max()))
     samples = torch.from_numpy(mono.samples * np.float32(gain))
@@ -129,7 +138,7 @@ def find_sounds(paths: Iterable[str | Path]) -> list[Path]:
         AudioError: there are none.
     """
     paths = [Path(path) for path in paths]
-    found = {path for path in paths if not path.is_dir()}
+    found = {Path(os.path.normpath(path)) for path in paths if not path.is_dir()}
     for folder in paths:
         if folder.is_dir():
             found.update(path for path in folder.rglob("*") if _is_sound(path, folder))

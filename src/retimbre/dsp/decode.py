@@ -91,18 +91,19 @@ def read_info(path: Path) -> SoundInfo:
         return _info(path, file)
 
 
-def mix_down(path: Path, *, max_seconds: float) -> MonoMix:
-    """Reads the first `max_seconds` (infinity: all) of a file as one channel.
+def mix_down(path: Path, *, max_seconds: float, start_s: float = 0.0) -> MonoMix:
+    """Reads `max_seconds` (infinity: all) of a file from `start_s` on, as one channel.
 
     Raises:
         AudioError: the file cannot be opened, holds no frames, or holds samples that are not numbers.
     """
-    tally, info = _pass(path, max_seconds, channel=None)
+    tally, info = _pass(path, (start_s, max_seconds), channel=None)
     mix: Mix = "mono" if info.channels == 1 else "mean"
     if tally.cancels:
-        tally, info = _pass(path, max_seconds, channel=int(tally.energy.argmax()))
+        tally, info = _pass(path, (start_s, max_seconds), channel=int(tally.energy.argmax()))
         mix = "loudest"
-    truncated = tally.num_frames < min(info.frames, _frames_in(max_seconds, info.sample_rate))
+    left = info.frames - round(start_s * info.sample_rate)
+    truncated = tally.num_frames < min(left, _frames_in(max_seconds, info.sample_rate))
     return MonoMix(info, np.concatenate(tally.mixed), mix, tally.clipped, truncated)
 
 
@@ -142,11 +143,30 @@ class _Tally:
         return kept < _CANCELLED * unrelated
 
 
-def _pass(path: Path, seconds: float, *, channel: int | None) -> tuple[_Tally, SoundInfo]:
-    """Goes through the frames once; refuses a file without frames or with samples that are not numbers."""
+def loudest_at(path: Path) -> float:
+    """Where the loudest block of a file is, in seconds from its start: read block by block, in bounded memory.
+
+    Raises:
+        AudioError: the file cannot be opened.
+    """
+    position, loudest, most = 0, 0, -1.0
+    with _opened(path) as file:
+        for block in _blocks(file, math.inf):
+            energy = float(np.square(np.nan_to_num(block), dtype=np.float64).mean())
+            if energy > most:
+                loudest, most = position, energy
+            position += len(block)
+        return loudest / file.samplerate
+
+
+def _pass(path: Path, stretch_s: tuple[float, float], *, channel: int | None) -> tuple[_Tally, SoundInfo]:
+    """Goes through a stretch once; refuses one without frames or with samples that are not numbers."""
+    start_s, seconds = stretch_s
     with _opened(path) as file:
         info = _info(path, file)
         tally = _Tally(np.zeros(info.channels), [], np.zeros((0, info.channels), np.float32))
+        for _ in _blocks(file, round(start_s * info.sample_rate)):
+            pass  # a stream is read straight on: what comes before is decoded and dropped
         for block in _blocks(file, _frames_in(seconds, info.sample_rate)):
             tally.add(block, channel=channel, full_scale=_LARGEST.get(info.subtype, 1.0))
     if tally.num_frames == 0:

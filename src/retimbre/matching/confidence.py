@@ -25,7 +25,7 @@ _PER_PITCH = 1.94
 
 BASIS = (
     "the share of such matches that came within 4 dB MSS of the original, fitted on 24 recorded sounds; "
-    "on 23 others its rank correlation with the MSS reached is -0.84"
+    "on 23 others its rank correlation with the MSS reached is -0.94 after 10 s of search, -0.89 without"
 )
 
 

@@ -32,7 +32,7 @@ from retimbre.synth.base import Note, Synth
 from retimbre.synth.catalog import find_synth
 from retimbre.synth.knobs import Choice, Continuous, Stepped, Value
 from retimbre.synth.parameters import ParameterSpace
-from retimbre.train import checkpoint
+from retimbre.training import checkpoint
 
 KIND = "inverter"
 MODEL_FILE = "model.safetensors"  # of a run folder

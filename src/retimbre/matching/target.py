@@ -17,6 +17,7 @@ from torch import Tensor
 
 from retimbre.core.errors import AudioError, ConfigError
 from retimbre.dsp import audiofile
+from retimbre.dsp.decode import loudest_at
 from retimbre.dsp.level import active_region, is_silent, rms, to_db
 from retimbre.dsp.onsets import NoteSegment, gate_seconds, segment_note
 from retimbre.dsp.pitch import HIGHEST_HZ, LOWEST_HZ, note_pitch
@@ -38,6 +39,7 @@ _PITCHED = 0.35
 
 # At most this much of a file is read: a phrase is judged by its first half minute.
 _LOOKED_AT_S = 30.0
+_LEAD_S = 5.0  # of that, before the loudest moment
 
 
 @final
@@ -108,12 +110,18 @@ def read_target(path: str | Path, settings: TargetSettings | None = None) -> Tar
     Raises:
         AudioError: The file cannot be read, or is silent or too short.
     """
-    sound = audiofile.read(path, max_seconds=_LOOKED_AT_S)
-    return find_target(sound, settings or TargetSettings())
+    start_s = 0.0
+    if audiofile.probe(path).seconds > _LOOKED_AT_S:
+        start_s = max(0.0, loudest_at(Path(path)) - _LEAD_S)
+    sound = audiofile.read(path, max_seconds=_LOOKED_AT_S, start_s=start_s)
+    return find_target(sound, settings or TargetSettings(), start_s)
 
 
-def find_target(sound: audiofile.Sound, settings: TargetSettings) -> Target:
-    """Finds the note in a sound that has been read.
+def find_target(sound: audiofile.Sound, settings: TargetSettings, from_s: float = 0.0) -> Target:
+    """Finds the note in a sound, or a stretch of one, that has been read.
+
+    Args:
+        from_s: Where in its file the stretch begins, in seconds.
 
     Raises:
         AudioError: The sound is silent or too short.
@@ -137,7 +145,7 @@ def find_target(sound: audiofile.Sound, settings: TargetSettings) -> Target:
         samples=samples,
         sample_rate=rate,
         search_samples=min(len(samples), len(audible) + round(_TAIL_S * rate)),
-        start_s=segment.start / rate,
+        start_s=from_s + segment.start / rate,
         hint=hint,
         level_db=float(to_db(rms(samples))),
         reason=segment.reason,
@@ -183,7 +191,8 @@ def _warnings(
         f"{segment.num_onsets} onsets, matched as one note": not _left_out(sound, segment)
         and segment.num_onsets > 1,
         "several pitches seem to sound at once, matched as one note": _is_chord(audible, rate, hint),
-        f"only the first {_LOOKED_AT_S:g} s of the file were read": sound.seconds >= _LOOKED_AT_S,
+        f"of a long file, {_LOOKED_AT_S:g} s around its loudest moment were looked at": sound.seconds
+        >= _LOOKED_AT_S,
         f"only {seconds * 1e3:.0f} ms long: there is little to go by": seconds < 0.05,
     }
     return (*sound.remarks, *(clause for clause, applies in clauses.items() if applies))

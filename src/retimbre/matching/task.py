@@ -18,10 +18,10 @@ from retimbre.matching.heads import Targets
 from retimbre.matching.inverter import Inverter
 from retimbre.matching.pairs import PairBatch
 from retimbre.metrics.parameters import Predictions, exact, percentile_rank, within_one
-from retimbre.train.devices import Precision
-from retimbre.train.ema import ExponentialMovingAverage
-from retimbre.train.loop import Task
-from retimbre.train.schedule import ScheduleConfig, learning_rate_at, set_learning_rate
+from retimbre.training.devices import Precision
+from retimbre.training.ema import ExponentialMovingAverage
+from retimbre.training.loop import Task
+from retimbre.training.schedule import ScheduleConfig, learning_rate_at, set_learning_rate
 
 
 @dataclasses.dataclass(frozen=True)

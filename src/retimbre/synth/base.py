@@ -128,4 +128,5 @@ def check_curves(synth: Synth, knobs: Knobs) -> None:
     for parameter in synth.space.parameters:
         is_curve = knobs[parameter.name].ndim == 2 and not hasattr(parameter, "choices")
         if is_curve and parameter.name not in synth.curves:
-            raise ConfigError(f"{synth.name}: {parameter.name} cannot vary within a clip")
+            able = ", ".join(sorted(synth.curves)) or "none"
+            raise ConfigError(f"{synth.name}: {parameter.name} cannot vary within a clip; these can: {able}")

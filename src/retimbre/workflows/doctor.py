@@ -15,7 +15,7 @@ from typing import Any
 import soundfile
 
 import retimbre
-from retimbre.train.devices import describe
+from retimbre.training.devices import describe
 from retimbre.workflows.catalogs import names
 
 # The extras that serve the developers of this package rather than its users.

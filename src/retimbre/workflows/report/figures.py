@@ -30,7 +30,7 @@ from torch import Tensor
 
 from retimbre.dsp.level import peak
 from retimbre.dsp.stft import LogMagnitude, StftSettings, power
-from retimbre.train.journal import Row
+from retimbre.training.journal import Row
 
 # Pixels. A phone shows about this many; a large screen interpolates between them.
 _NUM_COLUMNS = 480

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from retimbre.metrics.catalog import METRICS
-from retimbre.workflows import paper_figures
-from retimbre.workflows.evaluation_tables import rank_rows
-from retimbre.workflows.judge_inverter import ANCHORS, SOUND_MEASURES
+from retimbre.workflows.evaluation import paper
+from retimbre.workflows.evaluation.judge import ANCHORS, SOUND_MEASURES
+from retimbre.workflows.evaluation.tables import rank_rows
 
 Row = dict[str, Any]
 
@@ -74,7 +74,7 @@ def _beside_each_other(result: Row) -> str:
         [name, *(_number(value, "{:.1f}") for value in values)]
         for name, *values in (row.values() for row in rows)
     ]
-    note = f"\n\nThe paper's: {paper_figures.LABEL}." if "paper" in result else ""
+    note = f"\n\nThe paper's: {paper.LABEL}." if "paper" in result else ""
     return f"## Mean percentile rank\n\n{table(list(rows[0]), cells)}{note}"
 
 
@@ -128,7 +128,7 @@ def _sounds(model: Row) -> str:
         "that an answer in classes can do) and the answer to another clip (chance).",
         table(["measure", "unit", "better", *columns], rows),
     ]
-    if model["settings"]["synth"] == paper_figures.SYNTH:
+    if model["settings"]["synth"] == paper.SYNTH:
         parts.append(_paper_sounds())
     return "\n\n".join(parts)
 
@@ -136,10 +136,10 @@ def _sounds(model: Row) -> str:
 def _paper_sounds() -> str:
     rows = [
         [f"`{measure}`", network, f"{statistics['mean'][column]:.4f}", f"{statistics['median'][column]:.4f}"]
-        for measure, statistics in paper_figures.SOUNDS.items()
-        for column, network in enumerate(paper_figures.NETWORKS)
+        for measure, statistics in paper.SOUNDS.items()
+        for column, network in enumerate(paper.NETWORKS)
     ]
-    return f"{paper_figures.LABEL}:\n\n{table(['measure', 'network', 'mean', 'median'], rows)}"
+    return f"{paper.LABEL}:\n\n{table(['measure', 'network', 'mean', 'median'], rows)}"
 
 
 def _with_interval(figure: Row) -> str:

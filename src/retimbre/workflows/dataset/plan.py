@@ -21,7 +21,7 @@ from retimbre.synth.catalog import find_synth
 from retimbre.synth.knobs import Continuous
 from retimbre.synth.parameters import ParameterSpace
 from retimbre.synth.patches import LONGEST_SECONDS, synth_at_rate
-from retimbre.train.devices import pick_device
+from retimbre.training.devices import pick_device
 
 Draw = Literal["classes", "continuous", "grid"]
 
@@ -146,6 +146,8 @@ def _space(space: ParameterSpace, options: SetOptions) -> ParameterSpace:
         raise ConfigError(f"levels is {options.num_levels}, but takes 1 to {levels.MOST_LEVELS}")
     if options.num_levels:
         continuous = [knob.name for knob in space.parameters if isinstance(knob, Continuous)]
+        if not continuous:
+            raise ConfigError(f"{options.synth} has no continuous knob, so levels mean nothing to it")
         space = space.with_levels(dict.fromkeys(continuous, options.num_levels))
     space = levels.narrow(space, file)
     if not space.searched:

@@ -27,9 +27,9 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
-from retimbre.train import checkpoint, devices
-from retimbre.train.checkpoint import Checkpoints
-from retimbre.train.journal import Journal, Readings
+from retimbre.training import checkpoint, devices
+from retimbre.training.checkpoint import Checkpoints
+from retimbre.training.journal import Journal, Readings
 
 Batch = TypeVar("Batch")
 

@@ -20,8 +20,8 @@ from retimbre.matching.inverter import Inverter
 from retimbre.metrics.bootstrap import Bootstrap, bootstrap
 from retimbre.metrics.parameters import percentile_rank
 from retimbre.synth.knobs import Choice
-from retimbre.workflows import paper_figures
-from retimbre.workflows.judge_inverter import Answers, Judgement, group_of
+from retimbre.workflows.evaluation import paper
+from retimbre.workflows.evaluation.judge import Answers, Judgement, group_of
 
 Row = dict[str, Any]
 
@@ -160,9 +160,9 @@ def _parameter_rows(model: Row) -> Iterable[Row]:
 
 
 def _paper_columns(model: Row, kind: str, name: str) -> Row:
-    if model["settings"]["synth"] != paper_figures.SYNTH:
+    if model["settings"]["synth"] != paper.SYNTH:
         return {}
-    networks = paper_figures.as_table()["networks"]
+    networks = paper.as_table()["networks"]
     return {
         f"paper's {network}": None if kind == "group" else table["percentile_rank"].get(name)
         for network, table in networks.items()

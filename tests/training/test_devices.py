@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from retimbre.core.errors import ConfigError
-from retimbre.train import devices
-from retimbre.train.devices import Precision
+from retimbre.training import devices
+from retimbre.training.devices import Precision
 
 
 def test_auto_is_the_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

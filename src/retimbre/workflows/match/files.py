@@ -30,7 +30,7 @@ from retimbre.matching.verdict import SCORE_RATE_HZ, Candidate
 from retimbre.synth.knobs import Choice, Parameter, Value
 from retimbre.synth.parameters import ParameterSpace
 from retimbre.synth.patches import save_patch
-from retimbre.workflows.match_sound import Match, ModelMatch
+from retimbre.workflows.match.sound import Match, ModelMatch
 
 FORMAT = "retimbre match"
 VERSION = 1

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from retimbre.core import random
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError
-from retimbre.train import checkpoint
-from retimbre.train.checkpoint import Checkpoints
-from retimbre.train.ema import ExponentialMovingAverage
-from retimbre.train.journal import Journal, Row, curve, read_journal
-from retimbre.train.loop import Best, FitConfig, FitResult, Progress, Records, Task, Watch, fit
-from retimbre.train.schedule import ScheduleConfig, learning_rate_at, set_learning_rate
+from retimbre.training import checkpoint
+from retimbre.training.checkpoint import Checkpoints
+from retimbre.training.ema import ExponentialMovingAverage
+from retimbre.training.journal import Journal, Row, curve, read_journal
+from retimbre.training.loop import Best, FitConfig, FitResult, Progress, Records, Task, Watch, fit
+from retimbre.training.schedule import ScheduleConfig, learning_rate_at, set_learning_rate
 
 SCHEDULE = ScheduleConfig(learning_rate=0.02, shape="cosine", warmup_steps=5)
 

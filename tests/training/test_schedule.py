@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from retimbre.core.errors import ConfigError
-from retimbre.train.schedule import ScheduleConfig, learning_rate_at, set_learning_rate
+from retimbre.training.schedule import ScheduleConfig, learning_rate_at, set_learning_rate
 
 COSINE = ScheduleConfig(learning_rate=0.5, shape="cosine", warmup_steps=10, final_fraction=0.1)
 SCHEDULES = {

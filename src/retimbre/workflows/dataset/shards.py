@@ -21,7 +21,7 @@ from retimbre.core.errors import MissingExtra, RetimbreError
 from retimbre.data.dataset import Labels
 from retimbre.dsp.level import normalise_peak
 from retimbre.synth.base import Note
-from retimbre.workflows.plan import Plan
+from retimbre.workflows.dataset.plan import Plan
 
 Engine = Literal["local", "ray"]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from retimbre.core.errors import CheckpointError, ConfigError
-from retimbre.train import checkpoint
-from retimbre.train.ema import ExponentialMovingAverage
+from retimbre.training import checkpoint
+from retimbre.training.ema import ExponentialMovingAverage
 
 
 def network() -> nn.Sequential:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from retimbre.core.errors import CheckpointError
-from retimbre.train import checkpoint
-from retimbre.train.checkpoint import Checkpoints
+from retimbre.training import checkpoint
+from retimbre.training.checkpoint import Checkpoints
 
 DTYPES = [
     torch.float64,

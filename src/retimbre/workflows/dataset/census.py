@@ -20,9 +20,9 @@ from retimbre.data.dataset import CLIPS_FILE, read_clips, read_columns, read_lab
 from retimbre.data.manifest import Header, Shard, read_header, read_jsonl, read_manifest
 from retimbre.data.splits import SPLITS, split_by_classes
 from retimbre.data.store import open_shard
-from retimbre.workflows.plan import plan_from_header
-from retimbre.workflows.recordings import REJECTS_FILE
-from retimbre.workflows.shards import labels_of, render_rows
+from retimbre.workflows.dataset.plan import plan_from_header
+from retimbre.workflows.dataset.recordings import REJECTS_FILE
+from retimbre.workflows.dataset.shards import labels_of, render_rows
 
 Progress = Callable[[int, int], None]
 

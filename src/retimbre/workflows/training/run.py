@@ -22,11 +22,11 @@ from retimbre.core.errors import ConfigError, ExistsError
 from retimbre.matching.inverter import MODEL_FILE, Inverter, InverterConfig
 from retimbre.matching.pairs import NoteRange, PairSource
 from retimbre.matching.task import UpdateConfig
-from retimbre.train.checkpoint import Checkpoints
-from retimbre.train.devices import Precision
-from retimbre.train.journal import Journal, TensorBoard
-from retimbre.train.loop import FitConfig, Records
-from retimbre.train.schedule import ScheduleConfig
+from retimbre.training.checkpoint import Checkpoints
+from retimbre.training.devices import Precision
+from retimbre.training.journal import Journal, TensorBoard
+from retimbre.training.loop import FitConfig, Records
+from retimbre.training.schedule import ScheduleConfig
 
 
 @dataclasses.dataclass(frozen=True)

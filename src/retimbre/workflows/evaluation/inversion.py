@@ -1,7 +1,7 @@
 """Evaluation: the verb that says how good an inverter is, and everything that the figure depends on.
 
 Held-out clips (`held_out`) are given to each model (`judge_inverter`), and the judgement becomes tables
-(`evaluation_tables`, `evaluation_page`). Several models are measured one after another and stand side by side.
+(`tables`, `page`). Several models are measured one after another and stand side by side.
 Those that were trained in the same manner hear the same clips; what each heard is in its settings.
 """
 
@@ -19,17 +19,17 @@ from retimbre.matching.inverter import Inverter, find_checkpoint, read_inverter
 from retimbre.matching.networks.catalog import num_trainable
 from retimbre.metrics.bootstrap import Bootstrap
 from retimbre.synth.audibility import DIFFERENCE_FLOOR_DB
-from retimbre.train import devices
-from retimbre.workflows import evaluation_tables, paper_figures
-from retimbre.workflows.evaluation_page import page
-from retimbre.workflows.held_out import (
+from retimbre.training import devices
+from retimbre.workflows.evaluation import paper, tables
+from retimbre.workflows.evaluation.held_out import (
     HeldOutClips,
     HeldOutSplit,
     endless_clips,
     stored_clips,
     trained_on,
 )
-from retimbre.workflows.judge_inverter import Judgement, Progress, judge
+from retimbre.workflows.evaluation.judge import Judgement, Progress, judge
+from retimbre.workflows.evaluation.page import page
 
 SCORES_FILE, PARAMETERS_FILE, PREDICTIONS_FILE, PAGE_FILE = (
     "scores.json",
@@ -125,7 +125,7 @@ def evaluate(
         rows = [
             row
             for each, (judgement, _) in zip(named, judged, strict=True)
-            for row in evaluation_tables.prediction_rows(each.name, each.inverter, judgement)
+            for row in tables.prediction_rows(each.name, each.inverter, judgement)
         ]
         _write(files, result, rows)
     return result
@@ -171,7 +171,7 @@ def _judge(
         model.inverter, clips, audio_clips=options.audio_clips, device=device, progress=progress
     )
     settings = _settings(model, clips, options, device)
-    return judgement, evaluation_tables.model_scores(model.name, model.inverter, judgement, settings)
+    return judgement, tables.model_scores(model.name, model.inverter, judgement, settings)
 
 
 def _clips(model: NamedInverter, options: EvaluateOptions) -> HeldOutClips:
@@ -209,7 +209,7 @@ def _settings(
         "audio_clips": min(options.audio_clips, clips.count),
         "audible_floor_db": DIFFERENCE_FLOOR_DB,
         "bootstrap": {
-            "resamples": evaluation_tables.RESAMPLES,
+            "resamples": tables.RESAMPLES,
             "confidence": Bootstrap().confidence,
             "seed": options.seed,
         },
@@ -221,15 +221,15 @@ def _settings(
 def _result(models: list[dict[str, Any]]) -> dict[str, Any]:
     first = models[0]
     headline = {name: first[name] for name in ("value", "low", "high", "n", "settings")}
-    paper = first["settings"]["synth"] == paper_figures.SYNTH
-    return {**headline, "models": models, **({"paper": paper_figures.as_table()} if paper else {})}
+    beside = {"paper": paper.as_table()} if first["settings"]["synth"] == paper.SYNTH else {}
+    return {**headline, "models": models, **beside}
 
 
 def _write(files: dict[str, Path], result: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """Writes each file whole; the scores last, so that a folder that has them has everything."""
     texts: dict[str, Callable[[], str]] = {
-        PARAMETERS_FILE: lambda: evaluation_tables.per_parameter_csv(result["models"]),
-        PREDICTIONS_FILE: lambda: evaluation_tables.predictions_csv(rows),
+        PARAMETERS_FILE: lambda: tables.per_parameter_csv(result["models"]),
+        PREDICTIONS_FILE: lambda: tables.predictions_csv(rows),
         PAGE_FILE: lambda: page(result),
     }
     for name, text in texts.items():

@@ -5,7 +5,7 @@
     refine    the best of them moved nearer, for as long as the budget lasts         matching/search.py
     judge     the survivors at full rate, as they are written, against the file      matching/verdict.py
 
-`match_sound` does this for one file and keeps everything in memory; `workflows/match.py` runs it over many files
+`match_sound` does this for one file and keeps everything in memory; `batch.py` runs it over many files
 and writes what comes out. Several networks are each given an equal share of the budget and rank side by side.
 """
 
@@ -35,8 +35,8 @@ from retimbre.synth.audibility import audible
 from retimbre.synth.catalog import find_synth
 from retimbre.synth.parameters import ParameterSpace
 from retimbre.synth.patches import synth_at_rate
-from retimbre.train.devices import pick_device
-from retimbre.workflows.match_models import load_models
+from retimbre.training.devices import pick_device
+from retimbre.workflows.match.models import load_models
 
 # How many proposals begin a search: those of a network, those drawn evenly beside them, and those drawn evenly
 # where there is no network.
@@ -90,7 +90,7 @@ class ModelMatch:
     """What one model's proposals led to.
 
     Attributes:
-        model: Its name; `match_models.NO_MODEL` where the search began from evenly drawn patches alone.
+        model: Its name; `models.NO_MODEL` where the search began from evenly drawn patches alone.
         space: The knobs that were searched.
         candidates: The nearest first.
         heard: For each candidate, which searched knobs can be heard.

@@ -1,6 +1,6 @@
 """Matching sounds: the verb. Many files run side by side, and one bad file never stops the rest.
 
-A sound is matched in memory (`match_sound`) and then written (`match_files`, `match_page`); a folder appears whole.
+A sound is matched in memory (`sound`) and then written (`files`, `page`); a folder appears whole.
 Several sounds are given to processes of their own, which share nothing: each reads its file, searches with one
 thread, and sends back what a summary needs. What goes wrong with a sound is its result, told at the end; the others
 go on.
@@ -20,7 +20,7 @@ import torch
 from retimbre.core.errors import RetimbreError
 from retimbre.core.memory import keep_freed_memory
 from retimbre.dsp.audiofile import find_sounds
-from retimbre.workflows.match_files import (
+from retimbre.workflows.match.files import (
     INDEX_FILE,
     REPORT_FILE,
     appear_whole,
@@ -31,9 +31,9 @@ from retimbre.workflows.match_files import (
     write_candidates,
     write_table,
 )
-from retimbre.workflows.match_models import load_models
-from retimbre.workflows.match_page import METRICS, index_rows, write_page
-from retimbre.workflows.match_sound import MatchOptions, Progress, ignore, match_sound
+from retimbre.workflows.match.models import load_models
+from retimbre.workflows.match.page import METRICS, index_rows, write_page
+from retimbre.workflows.match.sound import MatchOptions, Progress, ignore, match_sound
 from retimbre.workflows.report.index import IndexRow, write_index
 
 __all__ = ["MatchOptions", "MatchRun", "SoundResult", "match"]
@@ -108,7 +108,7 @@ def match(
     refuse_to_overwrite(folders.values(), force=force)
     keep_freed_memory()
     load_models(options.synth, options.models)  # so that a bad model is one error, not one for each sound
-    cores = available_cores()
+    cores = min(available_cores(), torch.get_num_threads())  # OMP_NUM_THREADS is the user's word
     workers = min(workers or cores, len(paths))
     options = dataclasses.replace(options, threads=max(1, cores // workers))
     if len(paths) == 1:

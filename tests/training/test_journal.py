@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retimbre.core.errors import MissingExtra, RetimbreError, UserError
-from retimbre.train.journal import Journal, Readings, Row, TensorBoard, curve, read_journal
+from retimbre.training.journal import Journal, Readings, Row, TensorBoard, curve, read_journal
 
 
 def started(tmp_path: Path) -> Journal:

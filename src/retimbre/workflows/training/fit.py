@@ -23,12 +23,12 @@ from retimbre.matching.inverter import Inverter, find_checkpoint, load_inverter,
 from retimbre.matching.networks.catalog import num_trainable
 from retimbre.matching.pairs import FileSource, PairBatch, Source
 from retimbre.matching.task import InversionTask
-from retimbre.train import checkpoint, devices
-from retimbre.train.checkpoint import TRAINING_KIND
-from retimbre.train.journal import Row, read_journal
-from retimbre.train.loop import FitResult, Progress, Watch, fit
+from retimbre.training import checkpoint, devices
+from retimbre.training.checkpoint import TRAINING_KIND
+from retimbre.training.journal import Row, read_journal
+from retimbre.training.loop import FitResult, Progress, Watch, fit
 from retimbre.workflows.report.figures import history_png
-from retimbre.workflows.run import DataConfig, RunConfig, RunFolder, read_run
+from retimbre.workflows.training.run import DataConfig, RunConfig, RunFolder, read_run
 
 RUNS_FOLDER = Path("out")
 

@@ -24,8 +24,8 @@ from retimbre.data.manifest import (
     write_manifest,
 )
 from retimbre.data.store import finished_shards, remove_audio, write_shard
-from retimbre.workflows.plan import Plan, SetOptions, plan_of
-from retimbre.workflows.shards import Engine, labels_of, render_shards, values_of
+from retimbre.workflows.dataset.plan import Plan, SetOptions, plan_of
+from retimbre.workflows.dataset.shards import Engine, labels_of, render_shards, values_of
 
 Progress = Callable[[int, int], None]
 Regenerate = Literal["", "samples", "audio"]

@@ -8,8 +8,8 @@ from typing import Any
 from retimbre.matching.confidence import BASIS
 from retimbre.matching.verdict import Candidate
 from retimbre.synth.patches import Patch, patch_to_table
-from retimbre.workflows.match_files import parameter_rows, ranked, versions
-from retimbre.workflows.match_sound import Match, ModelMatch
+from retimbre.workflows.match.files import parameter_rows, ranked, versions
+from retimbre.workflows.match.sound import Match, ModelMatch
 from retimbre.workflows.report.index import IndexRow
 from retimbre.workflows.report.page import (
     CandidateView,

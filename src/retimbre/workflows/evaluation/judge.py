@@ -29,8 +29,8 @@ from retimbre.metrics.suite import SuiteReference
 from retimbre.synth.audibility import audible
 from retimbre.synth.base import Note
 from retimbre.synth.knobs import Choice, Parameter
-from retimbre.workflows import paper_figures
-from retimbre.workflows.held_out import HeldOutClips
+from retimbre.workflows.evaluation import paper
+from retimbre.workflows.evaluation.held_out import HeldOutClips
 
 # Measures of sounds, those of the InverSynth study first, then the suite of the sound-matching papers.
 SIGNAL_MEASURES = ("stft_correlation", "ft_correlation", "log_spectral_frobenius", "mfcc_distance")
@@ -132,9 +132,7 @@ def numeric_values(parameter: Parameter) -> tuple[float, ...]:
 
 def group_of(synth: str, parameter: Parameter) -> str:
     """What a knob is summed up with: the paper's groups for its synthesizer, else the section of the instrument."""
-    return (
-        paper_figures.group_of(parameter.name) if synth == paper_figures.SYNTH else parameter.group or "knobs"
-    )
+    return paper.group_of(parameter.name) if synth == paper.SYNTH else parameter.group or "knobs"
 
 
 def _batches(count: int) -> list[range]:

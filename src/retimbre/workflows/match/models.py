@@ -5,7 +5,7 @@ from pathlib import Path
 
 from retimbre.core.errors import CheckpointError
 from retimbre.matching.inverter import Inverter, load_inverter, shipped_checkpoints
-from retimbre.train.checkpoint import read_header
+from retimbre.training.checkpoint import read_header
 
 # The shown name of a search that no network began.
 NO_MODEL = "search"

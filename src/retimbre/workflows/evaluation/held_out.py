@@ -29,8 +29,8 @@ from retimbre.matching.inverter import MODEL_FILE, Inverter
 from retimbre.matching.pairs import HELD_OUT, PairBatch, PairSource
 from retimbre.synth.base import Note
 from retimbre.synth.knobs import Parameter
-from retimbre.workflows.plan import plan_from_header
-from retimbre.workflows.run import DataConfig, RunConfig, RunFolder, TrainConfig
+from retimbre.workflows.dataset.plan import plan_from_header
+from retimbre.workflows.training.run import DataConfig, RunConfig, RunFolder, TrainConfig
 
 HeldOutSplit = Literal["test", "validation"]
 

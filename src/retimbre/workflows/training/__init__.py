@@ -1,0 +1,1 @@
+"""Training from a run file, and the run folder that it leaves."""
