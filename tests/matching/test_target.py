@@ -98,3 +98,13 @@ def test_a_sound_without_a_note_in_it_is_refused_with_its_name(
 def test_settings_that_no_note_has_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         TargetSettings(**settings)
+
+
+def test_the_sound_in_a_long_file_is_found_wherever_it_is(tmp_path: Path) -> None:
+    silence, tone = torch.zeros(35 * 8000), 0.5 * torch.sin(2 * torch.pi * 440.0 * torch.arange(8000) / 8000)
+    path = tmp_path / "late.wav"
+    audiofile.write(path, torch.cat([silence, tone]), 8000)
+    target = read_target(path)
+    assert target.start_s == pytest.approx(35.0, abs=0.05)
+    assert target.hint.pitch_hz == pytest.approx(440.0, rel=0.01)
+    assert any("a long file" in warning for warning in target.warnings)

@@ -149,7 +149,7 @@ def find_target(sound: audiofile.Sound, settings: TargetSettings, from_s: float 
         hint=hint,
         level_db=float(to_db(rms(samples))),
         reason=segment.reason,
-        warnings=_warnings(sound, segment, audible, hint),
+        warnings=(*_long_file(sound, from_s), *_warnings(sound, segment, audible, hint)),
     )
 
 
@@ -191,11 +191,16 @@ def _warnings(
         f"{segment.num_onsets} onsets, matched as one note": not _left_out(sound, segment)
         and segment.num_onsets > 1,
         "several pitches seem to sound at once, matched as one note": _is_chord(audible, rate, hint),
-        f"of a long file, {_LOOKED_AT_S:g} s around its loudest moment were looked at": sound.seconds
-        >= _LOOKED_AT_S,
         f"only {seconds * 1e3:.0f} ms long: there is little to go by": seconds < 0.05,
     }
     return (*sound.remarks, *(clause for clause, applies in clauses.items() if applies))
+
+
+def _long_file(sound: audiofile.Sound, from_s: float) -> tuple[str, ...]:
+    if from_s == 0.0 and sound.seconds < _LOOKED_AT_S:
+        return ()
+    to_s = from_s + sound.seconds
+    return (f"a long file: only {from_s:.1f} to {to_s:.1f} s, around its loudest moment, was looked at",)
 
 
 def _is_chord(audible: Tensor, rate: int, hint: NoteHint) -> bool:
