@@ -1,16 +1,20 @@
 """Pairs are functions of their address, labels are those of the sound, and the splits share no class vector."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 
 from retimbre.core.errors import ConfigError
-from retimbre.matching.pairs import NoteRange, PairSource
+from retimbre.data.dataset import RenderedSet
+from retimbre.matching.pairs import FileSource, NoteRange, PairSource
 from retimbre.synth.base import Note
 from retimbre.synth.catalog import SYNTHS
 from retimbre.synth.compiled import CompiledRenderer
 from retimbre.synth.parameters import Knobs
+from retimbre.workflows.dataset.plan import SetOptions
+from retimbre.workflows.dataset.prepare import make_dataset
 
 NOTES = NoteRange(110.0, 880.0, 0.1, 0.3)
 CPU = torch.device("cpu")
@@ -119,3 +123,16 @@ def test_a_space_without_class_vectors_for_a_split_says_so() -> None:
 def test_impossible_notes_are_refused(notes: tuple[float, float, float, float]) -> None:
     with pytest.raises(ConfigError, match="takes an ascending range"):
         NoteRange(*notes)
+
+
+def test_a_balanced_pass_over_a_data_set_hears_every_class_of_the_knob_equally_often(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    make_dataset(made, SetOptions(synth="two-sine", size=120, seconds=0.01))
+    data = RenderedSet.open(made)
+    pairs = FileSource(data, seed=0, balance="f1")
+    size = len(data.split("train"))
+    classes = pairs.pairs(torch.arange(size), "train").classes[:, data.columns.knobs.index("f1")]
+    counts = torch.bincount(classes, minlength=3)
+    assert int(counts.max() - counts.min()) <= 1
+    with pytest.raises(ConfigError, match="no knob 'f3' is searched"):
+        FileSource(data, seed=0, balance="f3")

@@ -22,10 +22,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from retimbre.core import random
-from retimbre.core.errors import ConfigError, DatasetError
+from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.data.dataset import RenderedSet
 from retimbre.data.manifest import Fractions
-from retimbre.data.splits import SPLITS, Split, split_by_classes
+from retimbre.data.splits import SPLITS, Split, balanced, split_by_classes
 from retimbre.synth.base import Note, Synth
 from retimbre.synth.compiled import CompiledRenderer
 from retimbre.synth.parameters import ParameterSpace
@@ -165,12 +165,23 @@ class PairSource(Source):
 
 
 class FileSource(Source):
-    """The pairs of a data set on disk, each pass in an order of its own."""
+    """The pairs of a data set on disk, each pass in an order of its own.
 
-    def __init__(self, data: RenderedSet, seed: int) -> None:
+    Args:
+        balance: A searched knob whose classes are to be equally frequent in each training pass; empty for none.
+
+    Raises:
+        ConfigError: The knob is not searched.
+    """
+
+    def __init__(self, data: RenderedSet, seed: int, balance: str = "") -> None:
         self.data = data
         self.seed = seed
+        self.balance = balance
         self.rows = {split: data.split(split) for split in SPLITS}
+        if balance and balance not in data.columns.knobs:
+            known = near_miss(balance, data.columns.knobs)
+            raise ConfigError(f"{data.folder}: no knob {balance!r} is searched; {known}")
 
     def pairs(self, rows: Int[Tensor, " batch"], split: Split) -> PairBatch:
         """The pairs of these numbers; past the end of the split, a further pass in another order."""
@@ -199,8 +210,15 @@ class FileSource(Source):
             return torch.arange(size)
         # One pass is asked for many times in a row, and shuffling anew for each pair would be slow.
         if self._lap[0] != lap:
-            shuffled = torch.randperm(size, generator=random.generator(self.seed, "order of a pass", lap))
-            self._lap = (lap, shuffled)
+            self._lap = (lap, self._shuffled(lap))
         return self._lap[1]
+
+    def _shuffled(self, lap: int) -> Tensor:
+        if self.balance:
+            column = self.data.columns.knobs.index(self.balance)
+            labels = self.data.classes[self.rows["train"], column]
+            return balanced(labels, len(labels), seed=self.seed, step=lap)
+        generator = random.generator(self.seed, "order of a pass", lap)
+        return torch.randperm(len(self.rows["train"]), generator=generator)
 
     _lap: tuple[int, Tensor] = (-1, torch.empty(0, dtype=torch.int64))

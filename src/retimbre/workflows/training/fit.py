@@ -155,7 +155,7 @@ def pairs_of(config: RunConfig, inverter: Inverter) -> Source:
     for what, found, wanted in zip(("samples", "sample rate", "searched knobs"), has, needs, strict=True):
         if found != wanted:
             raise ConfigError(f"{config.data.folder}: its {what}: {found}, but the run's: {wanted}")
-    return FileSource(data, config.seed)
+    return FileSource(data, config.seed, config.data.balance)
 
 
 def validation_batches(source: Source, num_clips: int, device: torch.device) -> Sequence[PairBatch]:

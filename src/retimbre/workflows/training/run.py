@@ -35,6 +35,8 @@ class DataConfig:
 
     folder: str = ""
     """A data set made by `retimbre data synth`; empty renders endless pairs instead."""
+    balance: str = ""
+    """A knob whose classes are made equally frequent in training on a data set; empty for none."""
     draw: Literal["classes", "continuous"] = "classes"
     """Whether rendered knobs stand at their levels, as in the paper, or anywhere in their travel."""
     pitch_hz: tuple[float, float] = (440.0, 440.0)
@@ -50,6 +52,8 @@ class DataConfig:
         """Refuses a validation without clips."""
         if self.validation_clips < 1:
             raise ConfigError(f"[data] validation_clips is {self.validation_clips}, but takes 1 or more")
+        if self.balance and not self.folder:
+            raise ConfigError("[data] balance needs a folder: endless pairs are even already")
 
 
 @dataclasses.dataclass(frozen=True)
