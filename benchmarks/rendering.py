@@ -34,7 +34,7 @@ import torch  # noqa: E402
 from retimbre.core.random import uniform  # noqa: E402
 from retimbre.synth.base import CHUNK_SAMPLES, Note, Synth  # noqa: E402
 from retimbre.synth.catalog import SYNTHS  # noqa: E402
-from retimbre.synth.compiled import CompiledRenderer  # noqa: E402
+from retimbre.synth.compiled import FUSED_CHUNK_SAMPLES, CompiledRenderer  # noqa: E402
 from retimbre.synth.fusing import compiler_available  # noqa: E402
 from retimbre.synth.knobs import Stepped  # noqa: E402
 
@@ -135,19 +135,18 @@ def measure_synth(name: str, device: torch.device, repeats: int, compiled: bool)
     """The rates of one instrument, one-second clips at its own rate."""
     synth = SYNTHS[name]
     num_samples = synth.sample_rate
-    batch = CHUNK_SAMPLES // num_samples
+    batch = FUSED_CHUNK_SAMPLES // num_samples
     knobs, note = batch_of(synth, batch, device)
     unit = synth.space.to_unit(knobs)
 
     def finished(function: Callable[[], object]) -> Callable[[], object]:
         return lambda: (function(), torch.cuda.synchronize() if device.type == "cuda" else None)
 
+    few = slice(0, CHUNK_SAMPLES // num_samples)  # what eager rendering makes at once
+    part = {name: knob[few] for name, knob in knobs.items()}
     with torch.no_grad():
-        rates = {
-            "eager": best_rate(
-                finished(lambda: synth.render(knobs, note, num_samples=num_samples)), batch, repeats
-            )
-        }
+        one_chunk = finished(lambda: synth.render(part, note[few], num_samples=num_samples))
+        rates = {"eager": best_rate(one_chunk, few.stop, repeats)}
     if compiled:
         renderer = CompiledRenderer(synth)
         rates["compiled"] = best_rate(
@@ -156,7 +155,9 @@ def measure_synth(name: str, device: torch.device, repeats: int, compiled: bool)
     if all(isinstance(knob, Stepped) for knob in synth.space.searched):
         return rates  # steps have no gradient
     rates["gradient"] = best_rate(
-        finished(lambda: forward_backward(synth, unit, note, num_samples)), batch, max(2, repeats // 4)
+        finished(lambda: forward_backward(synth, unit[few], note[few], num_samples)),
+        few.stop,
+        max(2, repeats // 4),
     )
     return rates
 
@@ -221,7 +222,7 @@ def main() -> None:
     repeats = 8 if options.quick else 40
     compiled = not options.no_compile and compiler_available(device)
     print(
-        f"torch {torch.__version__}, {options.threads} threads, {device.type}; clips of 1 s, batches of {BATCH}"
+        f"torch {torch.__version__}, {options.threads} threads, {device.type}; clips of 1 s, {FUSED_CHUNK_SAMPLES >> 20} M samples a batch"
     )
     touched = torch.ones(1 << 27)  # half a GiB: the first touch of memory after boot is many times slower
     del touched

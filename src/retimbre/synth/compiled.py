@@ -14,7 +14,7 @@ from retimbre.synth.base import CHUNK_SAMPLES, Note, Synth, chunks
 from retimbre.synth.fusing import fused
 from retimbre.synth.parameters import Knobs
 
-FUSED_CHUNK_SAMPLES = 2 * CHUNK_SAMPLES  # fused loops have fewer tensors in the making
+FUSED_CHUNK_SAMPLES = 4 * CHUNK_SAMPLES  # fused loops have fewer tensors in the making
 
 
 @dataclasses.dataclass(frozen=True)
