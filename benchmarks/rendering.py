@@ -221,9 +221,8 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     repeats = 8 if options.quick else 40
     compiled = not options.no_compile and compiler_available(device)
-    print(
-        f"torch {torch.__version__}, {options.threads} threads, {device.type}; clips of 1 s, {FUSED_CHUNK_SAMPLES >> 20} M samples a batch"
-    )
+    print(f"torch {torch.__version__}, {options.threads} threads, {device.type}")
+    print(f"clips of 1 s, {FUSED_CHUNK_SAMPLES >> 20} M samples a batch")
     touched = torch.ones(1 << 27)  # half a GiB: the first touch of memory after boot is many times slower
     del touched
     beside = peers(repeats)
