@@ -4,22 +4,9 @@ import pytest
 import soundfile
 import torch
 
-from retimbre.cli import app
 from retimbre.data.dataset import RenderedSet
 
 SYNTH = ["data", "synth", "--synth", "fm", "--size", "5", "--length", "0.02"]
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command line; returns its exit status, standard output and standard error."""
-
-    def run(*words):
-        status = app.run([str(word) for word in words])
-        output = capsys.readouterr()
-        return status, output.out, output.err
-
-    return run
 
 
 def test_a_set_is_made_once_and_the_second_run_says_so(run, tmp_path):

@@ -2,20 +2,7 @@ import json
 
 import pytest
 
-from retimbre.cli import app
 from retimbre.dsp import audiofile
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command line; returns its exit status, standard output and standard error."""
-
-    def run(*words):
-        status = app.run([str(word) for word in words])
-        output = capsys.readouterr()
-        return status, output.out, output.err
-
-    return run
 
 
 def test_knobs_note_and_length_reach_the_sound_and_its_patch(run, tmp_path):

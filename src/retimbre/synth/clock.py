@@ -59,8 +59,7 @@ class Clock:
     @property
     def block_s(self) -> Float[Tensor, " blocks"]:
         """The start of each block, in seconds."""
-        index = torch.arange(self.num_blocks, device=self.device, dtype=torch.float64)
-        return index * (BLOCK_SAMPLES / self.sample_rate)
+        return self.edge_s[:-1]
 
     @property
     def edge_s(self) -> Float[Tensor, " edges"]:

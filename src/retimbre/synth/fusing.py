@@ -1,12 +1,12 @@
 """Loops over the audio that a compiler may fuse.
 
-A voice spends its time in a few functions that touch every sample; what surrounds them works on short
-tensors, a few numbers per block. `fusible` marks the former. They run as ordinary torch code, one operation
-after another, until a `fused()` block says otherwise: then each is compiled by torch into a single loop,
-which is several times faster and takes seconds to make, once for each shape of its inputs. Under `fused()`
-without a compiler they run as ordinary code.
+A voice spends its time in a few functions that touch every sample, and in many small operations on short
+tensors, a few numbers per block. `fusible` marks functions of either sort. They run as ordinary torch code,
+one operation after another, until a `fused()` block says otherwise: then each is compiled by torch into a few
+loops, which is several times faster and takes seconds to make, once for each shape of its inputs. Under
+`fused()` without a compiler they run as ordinary code.
 
-Functions that are fusible take tensors and plain values, and no block arithmetic happens inside them: a
+A fusible function does one sort of work or the other. With block arithmetic inside a loop over the audio, a
 compiler would repeat it at every sample.
 """
 
@@ -28,7 +28,7 @@ _fusing: contextvars.ContextVar[bool] = contextvars.ContextVar("fusing", default
 
 
 def fusible(function: Callable[Inputs, Output]) -> Callable[Inputs, Output]:
-    """Marks a function of audio that is compiled when called under `fused`."""
+    """Marks a function of tensors and plain values that is compiled when called under `fused`."""
     compiled = functools.cache(lambda: torch.compile(function, dynamic=False, fullgraph=True))
 
     @functools.wraps(function)
