@@ -11,6 +11,7 @@ the parts of a set are disjoint in what they are about, not just in row numbers:
 Neither depends on the order in which files are listed, on the machine, or on a seed.
 """
 
+import dataclasses
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,11 +32,43 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 _MULTIPLIER = 6364136223846793005
 
 
+@dataclasses.dataclass(frozen=True)
+class Folds:
+    """One turn of k-fold cross-validation over class vectors: each is in the test part of exactly one fold.
+
+    Fold 0 of ten is the split that everything else uses. The validation part of a fold is the test part of the next.
+
+    Attributes:
+        count: How many folds, 3 or more.
+        fold: Which of them is the test part, from 0.
+    """
+
+    count: int = 10
+    fold: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses folds that leave nothing to train on, and a fold that there is not."""
+        if not (self.count >= 3 and 0 <= self.fold < self.count):
+            raise ConfigError(
+                f"fold {self.fold} of {self.count}: takes 3 folds or more, counted from 0 to one less than there are"
+            )
+
+    def part(self, classes: Int[Tensor, "examples searched"]) -> Int[Tensor, " examples"]:
+        """The part of each example, as an index into `SPLITS`."""
+        share = 1.0 / self.count
+        fractions = Fractions(validation=share, test=share)
+        return split_by_classes(classes, fractions, turn=self.fold / self.count)
+
+
 def split_by_classes(
-    classes: Int[Tensor, "examples searched"], fractions: Fractions
+    classes: Int[Tensor, "examples searched"], fractions: Fractions, *, turn: float = 0.0
 ) -> Int[Tensor, " examples"]:
-    """The part of each example, as an index into `SPLITS`: a function of its own classes alone."""
-    place = _place(classes)
+    """The part of each example, as an index into `SPLITS`: a function of its own classes alone.
+
+    Args:
+        turn: Where the test part begins, as a share of all class vectors.
+    """
+    place = (_place(classes) - turn) % 1.0
     held_out = fractions.validation + fractions.test
     return (place < held_out).long() + (place < fractions.test).long()
 

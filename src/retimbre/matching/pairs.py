@@ -24,13 +24,16 @@ from torch import Tensor
 from retimbre.core import random
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.data.dataset import RenderedSet
-from retimbre.data.manifest import Fractions
-from retimbre.data.splits import SPLITS, Split, balanced, split_by_classes
+from retimbre.data.splits import SPLITS, Folds, Split, balanced, indices_of
 from retimbre.synth.base import Note, Synth
 from retimbre.synth.compiled import CompiledRenderer
 from retimbre.synth.parameters import ParameterSpace
 
-HELD_OUT = Fractions(validation=0.1, test=0.1)
+# A tenth of all class vectors to validation, a tenth to test.
+HELD_OUT = Folds(count=10, fold=0)
+
+# With shuffled labels, a pair has those of the pair this far away, which no run ever hears.
+SHUFFLE_DISTANCE = 1 << 40
 
 # A split of a tenth misses this many times in a row for one pair in 10^46, unless it has no class vector at all.
 MOST_DRAWS = 1000
@@ -111,6 +114,11 @@ class PairSource(Source):
         seed: Which pairs.
         compiled: Whether rendering is compiled: several times faster after the seconds that compiling takes, and
             equal up to rounding.
+        distinct: How many training pairs there are before they begin again, each further pass in an order of its own;
+            0 for no end.
+        shuffled_labels: Whether training sounds come with the labels of other sounds: the control that shows what
+            a score is worth when there is nothing to learn.
+        folds: Which class vectors are held out.
     """
 
     synth: Synth
@@ -120,16 +128,35 @@ class PairSource(Source):
     draw: Literal["classes", "continuous"] = "classes"
     seed: int = 0
     compiled: bool = False
+    distinct: int = 0
+    shuffled_labels: bool = False
+    folds: Folds = HELD_OUT
 
     def pairs(self, rows: Int[Tensor, " batch"], split: Split) -> PairBatch:
         """The pairs of these numbers, rendered on the device of `rows`."""
+        if split == "train" and self.distinct:
+            rows = self._within_passes(rows)
         classes, unit = self.patches(rows, split)
         note = self.notes.draw(random.uniform(self.seed, f"{split} notes", rows, 2), rows)
         knobs = self.space.from_unit(unit)
         render = CompiledRenderer(self.synth).render if self.compiled else self.synth.render_in_chunks
         with torch.no_grad():
             audio = render(knobs, note, num_samples=self.num_samples)
+        if split == "train" and self.shuffled_labels:
+            classes, unit = self.patches(rows + SHUFFLE_DISTANCE, split)
         return PairBatch(audio, classes, unit, note)
+
+    def _within_passes(self, rows: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """The pairs heard at these places of the training: the first pass in their own order, the others in others."""
+        laps, places = rows // self.distinct, rows % self.distinct
+        for lap in laps.unique().tolist():
+            if lap:
+                order = torch.randperm(
+                    self.distinct, generator=random.generator(self.seed, "order of a pass", lap)
+                )
+                here = laps == lap
+                places[here] = order.to(rows.device)[places[here]]
+        return places
 
     def patches(
         self, rows: Int[Tensor, " batch"], split: Split
@@ -161,7 +188,7 @@ class PairSource(Source):
 
     def _strangers(self, classes: Tensor, split: Split) -> Tensor:
         """Positions of the class vectors that belong to another split."""
-        return torch.nonzero(split_by_classes(classes, HELD_OUT) != SPLITS.index(split)).flatten()
+        return torch.nonzero(self.folds.part(classes) != SPLITS.index(split)).flatten()
 
 
 class FileSource(Source):
@@ -169,16 +196,31 @@ class FileSource(Source):
 
     Args:
         balance: A searched knob whose classes are to be equally frequent in each training pass; empty for none.
+        folds: Which class vectors are held out; none for the set's own split.
+        shuffled_labels: Whether training sounds come with the labels of other sounds of the split.
 
     Raises:
         ConfigError: The knob is not searched.
     """
 
-    def __init__(self, data: RenderedSet, seed: int, balance: str = "") -> None:
+    def __init__(
+        self,
+        data: RenderedSet,
+        seed: int,
+        balance: str = "",
+        *,
+        folds: Folds | None = None,
+        shuffled_labels: bool = False,
+    ) -> None:
         self.data = data
         self.seed = seed
         self.balance = balance
-        self.rows = {split: data.split(split) for split in SPLITS}
+        self.rows = {split: _rows(data, split, folds) for split in SPLITS}
+        self._labels_of = torch.arange(len(data.classes))
+        if shuffled_labels:
+            train = self.rows["train"]
+            generator = random.generator(seed, "shuffled labels")
+            self._labels_of[train] = train[torch.randperm(len(train), generator=generator)]
         if balance and balance not in data.columns.knobs:
             known = near_miss(balance, data.columns.knobs)
             raise ConfigError(f"{data.folder}: no knob {balance!r} is searched; {known}")
@@ -190,11 +232,11 @@ class FileSource(Source):
             raise DatasetError(f"{self.data.folder}: its {split} split is empty; make a larger set")
         chosen = torch.stack([self._at(int(row), split) for row in rows])
         labels, device = self.data.labels, rows.device
-        notes = labels.notes[chosen].to(device)
+        notes, labelled = labels.notes[chosen].to(device), self._labels_of[chosen]
         return PairBatch(
             audio=self.data.audio(chosen).to(device),
-            classes=labels.classes[chosen].to(device),
-            unit=labels.unit[chosen].to(device),
+            classes=labels.classes[labelled].to(device),
+            unit=labels.unit[labelled].to(device),
             note=Note(notes[:, 0], notes[:, 1], notes[:, 2], chosen.to(device)),
         )
 
@@ -222,3 +264,7 @@ class FileSource(Source):
         return torch.randperm(len(self.rows["train"]), generator=generator)
 
     _lap: tuple[int, Tensor] = (-1, torch.empty(0, dtype=torch.int64))
+
+
+def _rows(data: RenderedSet, split: Split, folds: Folds | None) -> Int[Tensor, " members"]:
+    return data.split(split) if folds is None else indices_of(folds.part(data.classes), split)

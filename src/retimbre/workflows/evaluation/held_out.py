@@ -23,7 +23,7 @@ from torch import Tensor
 from retimbre.core.config import build, read_run_file
 from retimbre.core.errors import DatasetError
 from retimbre.data.dataset import RenderedSet
-from retimbre.data.splits import SPLITS, split_by_classes
+from retimbre.data.splits import SPLITS
 from retimbre.dsp.level import normalise_peak
 from retimbre.matching.inverter import MODEL_FILE, Inverter
 from retimbre.matching.pairs import HELD_OUT, PairBatch, PairSource
@@ -190,7 +190,7 @@ def stored_clips(inverter: Inverter, folder: str | Path, split: HeldOutSplit) ->
     plan = plan_from_header(data.header)
     _check_fits(data, {each.name: each for each in plan.space.searched}, dict(plan.space.fixed), inverter)
     rows = data.split(split)
-    hidden = split_by_classes(data.classes[rows], HELD_OUT) >= SPLITS.index(split)
+    hidden = HELD_OUT.part(data.classes[rows]) >= SPLITS.index(split)
     members = rows[hidden]
     if not len(members):
         raise DatasetError(

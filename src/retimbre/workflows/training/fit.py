@@ -155,7 +155,13 @@ def pairs_of(config: RunConfig, inverter: Inverter) -> Source:
     for what, found, wanted in zip(("samples", "sample rate", "searched knobs"), has, needs, strict=True):
         if found != wanted:
             raise ConfigError(f"{config.data.folder}: its {what}: {found}, but the run's: {wanted}")
-    return FileSource(data, config.seed, config.data.balance)
+    return FileSource(
+        data,
+        config.seed,
+        config.data.balance,
+        folds=config.data.held_out(),
+        shuffled_labels=config.data.shuffled_labels,
+    )
 
 
 def validation_batches(source: Source, num_clips: int, device: torch.device) -> Sequence[PairBatch]:
@@ -224,7 +230,11 @@ def export(config: RunConfig, folder: RunFolder, facts: dict[str, Any]) -> Inver
 
 def drawn_as(data: DataConfig) -> dict[str, Any]:
     """The manner in which endless pairs are drawn."""
-    return {name: value for name, value in dump(data).items() if name in {"draw", "pitch_hz", "gate_s"}}
+    return {
+        name: value
+        for name, value in dump(data).items()
+        if name in {"draw", "pitch_hz", "gate_s", "folds", "fold"}
+    }
 
 
 def last_validation(rows: Sequence[Row], step: int) -> dict[str, float]:

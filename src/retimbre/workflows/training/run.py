@@ -19,8 +19,9 @@ from typing import Any, Literal
 
 from retimbre.core.config import apply_overrides, build, dump, read_run_file, write_toml
 from retimbre.core.errors import ConfigError, ExistsError
+from retimbre.data.splits import Folds
 from retimbre.matching.inverter import MODEL_FILE, Inverter, InverterConfig
-from retimbre.matching.pairs import NoteRange, PairSource
+from retimbre.matching.pairs import HELD_OUT, NoteRange, PairSource
 from retimbre.matching.task import UpdateConfig
 from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.devices import Precision
@@ -45,6 +46,14 @@ class DataConfig:
     """Shortest and longest time a key is held; zeros stand for the synthesizer's own gate."""
     compiled: bool = False
     """Whether rendering is compiled first, which pays in all but the shortest runs."""
+    pairs: int = 0
+    """How many distinct training pairs are rendered before they begin again; 0 for no end."""
+    shuffled_labels: bool = False
+    """Whether training sounds get the labels of other sounds: the control of a comparison."""
+    folds: int = 0
+    """Folds of a cross-validation over class vectors; 0 for the split that is always held out."""
+    fold: int = 0
+    """Which fold is held out."""
     validation_clips: int = 2048
     """Held-out clips that every validation goes through."""
 
@@ -52,8 +61,17 @@ class DataConfig:
         """Refuses a validation without clips."""
         if self.validation_clips < 1:
             raise ConfigError(f"[data] validation_clips is {self.validation_clips}, but takes 1 or more")
+        if self.pairs < 0 or (self.pairs and self.folder):
+            raise ConfigError(f"[data] pairs is {self.pairs}, but takes 0 or more, and 0 with a folder")
         if self.balance and not self.folder:
             raise ConfigError("[data] balance needs a folder: endless pairs are even already")
+        if self.fold and not self.folds:
+            raise ConfigError(f"[data] fold is {self.fold}, but folds is 0")
+        self.held_out()
+
+    def held_out(self) -> Folds | None:
+        """The fold that is held out; none for what is always held out."""
+        return Folds(self.folds, self.fold) if self.folds else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +176,9 @@ class RunConfig:
             draw=data.draw,
             seed=self.seed,
             compiled=data.compiled,
+            distinct=data.pairs,
+            shuffled_labels=data.shuffled_labels,
+            folds=data.held_out() or HELD_OUT,
         )
 
 
