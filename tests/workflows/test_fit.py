@@ -13,7 +13,8 @@ from retimbre.matching import task as tasks
 from retimbre.matching.inverter import load_inverter
 from retimbre.workflows.dataset.plan import SetOptions
 from retimbre.workflows.dataset.prepare import make_dataset
-from retimbre.workflows.training.fit import Session, rehearse, run_session, train
+from retimbre.workflows.training.fit import rehearse, run_session, train
+from retimbre.workflows.training.kind import Session
 from retimbre.workflows.training.run import RunConfig, RunFolder, read_run
 
 RUNS = sorted((Path(__file__).parents[2] / "runs").glob("*.toml"))

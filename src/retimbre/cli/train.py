@@ -53,7 +53,8 @@ def train(
     Example:
         retimbre train runs/inversynth-conv6xl-cpu.toml --set train.steps=2000
     """
-    from retimbre.workflows.training.fit import Session, default_folder, rehearse, run_session
+    from retimbre.workflows.training.fit import default_folder, rehearse, run_session
+    from retimbre.workflows.training.kind import Session
     from retimbre.workflows.training.run import read_run
 
     overrides = [*(settings or [])]

@@ -13,7 +13,9 @@ offers the nearest one, a number in quotes is not a number, and nothing is guess
     build(TrainConfig, read_run_file(path)["train"], "train")
 
 A field may be a plain value, a literal, an enumeration, a path, a dataclass, or a list, tuple, dictionary or union of
-these. A range is written into the type, `Annotated[int, Field(gt=0)]`, or checked in `__post_init__` with a ValueError.
+these. In a union of dataclasses that each have a literal field `kind`, a table's `kind` says which one it is, and
+without it the first one is meant. A range is written into the type, `Annotated[int, Field(gt=0)]`, or checked in
+`__post_init__` with a ValueError.
 """
 
 import dataclasses
@@ -24,7 +26,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pydantic
 import tomli_w
@@ -160,12 +162,26 @@ def _one_of(hints: tuple[Any, ...], value: Any, where: str, name: str) -> Any:
     """The first member of a union that takes the value; with one dataclass for tables, its error is the message."""
     is_table = isinstance(value, dict)
     candidates = [hint for hint in hints if is_table == dataclasses.is_dataclass(hint)] or list(hints)
+    kinds = [_kinds_of(hint) for hint in candidates]
+    if is_table and all(kinds):
+        known = {kind: hint for hint, names in zip(candidates, kinds, strict=True) for kind in names}
+        wanted = value.get("kind", kinds[0][0])
+        if wanted not in known:
+            inner = f"{where}.{name}" if where else name
+            raise ConfigError(f"{_place(inner)} has no kind {wanted!r}; {near_miss(str(wanted), known)}")
+        candidates = [known[wanted]]
     for candidate in candidates[:-1]:
         try:
             return _value(candidate, value, where, name)
         except ConfigError:  # the next member may take it; the last one's error is reported
             continue
     return _value(candidates[-1], value, where, name)
+
+
+def _kinds_of(hint: Any) -> tuple[str, ...]:
+    """What the `kind` of a dataclass can be; empty if it has no such literal field."""
+    hints = typing.get_type_hints(hint) if dataclasses.is_dataclass(hint) else {}
+    return typing.get_args(hints["kind"]) if typing.get_origin(hints.get("kind")) is Literal else ()
 
 
 def _holds_dataclass(hint: Any) -> bool:

@@ -1,0 +1,69 @@
+"""What there is to say about a kind of run, so that one loop can train all of them.
+
+A run file's `[task] kind` names what is trained: an inverter, a label autoencoder. The loop, the folder, the
+journal and the manifest are the same for all; a `Kind` is what differs, as three functions. To add a kind: write
+its configuration with a literal field `kind`, add it to the union in `run.py`, write the three functions in a
+module of their own, and add a line to `KINDS` in `fit.py`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from torch import nn
+
+from retimbre.training.loop import Progress, Task
+from retimbre.workflows.training.run import RunConfig, RunFolder
+
+Batch = TypeVar("Batch")
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """How a session of a run is started, apart from its run file.
+
+    Attributes:
+        out: The run folder.
+        device: `auto`, `cpu` or `cuda`.
+        warm_start: A model (file, run folder or shipped name) whose weights a new run begins with; empty for
+            fresh ones.
+        progress: Told of every step.
+    """
+
+    out: Path
+    device: str = "auto"
+    warm_start: str = ""
+    progress: Callable[[Progress], object] = lambda progress: None
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared(Generic[Batch]):
+    """What is trained and what it is trained on, before anything is written.
+
+    Attributes:
+        task: What is trained, on the device of the session.
+        batch_at: The batch of a step, 1 for the first.
+        validation: Renders or reads the held-out batches.
+        sizes: What a rehearsal tells about the network, by name.
+    """
+
+    task: Task[Batch]
+    batch_at: Callable[[int], Batch]
+    validation: Callable[[], Sequence[Batch]]
+    sizes: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of run.
+
+    Attributes:
+        prepare: Makes what is trained.
+        facts: What should be known of the model beside how it was trained.
+        export: Writes the model of a run, `folder.model`, with facts about it, and returns the network.
+    """
+
+    prepare: Callable[[RunConfig, Session], Prepared[Any]]
+    facts: Callable[[RunConfig], dict[str, Any]]
+    export: Callable[[RunConfig, RunFolder, dict[str, Any]], nn.Module]
