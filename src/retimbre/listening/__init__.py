@@ -1,0 +1,1 @@
+"""What listens: frozen or fitted encoders that turn a clip into one vector."""
