@@ -23,6 +23,7 @@ _VERBS = {
     "check_dataset": ("retimbre.workflows.dataset.census", "check_dataset"),
     "train": ("retimbre.workflows.training.fit", "train"),
     "evaluate": ("retimbre.workflows.evaluation.inversion", "evaluate"),
+    "export_onnx": ("retimbre.workflows.export.onnx", "export_onnx"),
     "examine": ("retimbre.workflows.doctor", "examine"),
     "names": ("retimbre.workflows.catalogs", "names"),
 }

@@ -39,9 +39,21 @@ def test_a_reader_gets_a_row_for_each_knob_and_each_measure(
     assert {"f1", "f2", "mean", "mss", "stft_correlation"} <= set(first_words)
 
 
+def test_kept_sounds_are_told_with_how_well_the_labels_render_them(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run(["evaluate", "inversion", model, *FEW, "--save-audio", "2", "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert f"sounds: {out / 'listen.html'}; labels rendered again differ by at most -" in printed.out
+    assert "warning" not in printed.err
+    assert (out / "audio/00001_rerender.wav").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["MODEL", "--save-audio", "2"], "--out"),
         (["nothing"], "there is no model 'nothing'"),
         (["MODEL", "--real", "nowhere"], "nowhere holds no data set"),
         (["MODEL", "--clips", "1"], "--clips"),
@@ -63,4 +75,4 @@ def test_the_users_mistake_is_one_line_and_exit_status_2(
 def test_the_help_of_the_group_lists_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", "--help"]) == 0
     commands = capsys.readouterr().out.partition("Commands:")[2]
-    assert [line.split()[0] for line in commands.splitlines() if line.strip()] == ["inversion"]
+    assert [line.split()[0] for line in commands.splitlines() if line.strip()] == ["inversion", "recordings"]

@@ -124,3 +124,35 @@ def test_an_option_that_makes_no_sense_is_one_line_and_exit_status_2(
     assert run(arguments) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+SCALE = Path(__file__).parents[2] / "examples" / "scale.mid"
+
+
+def test_a_melody_is_played_beside_the_match_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "sound.wav", note(), 16_000)
+    arguments = ["match", str(tmp_path / "sound.wav"), "--out", str(tmp_path / "out"), *QUICK]
+    assert run([*arguments, "--melody", str(SCALE)]) == 0
+    melody = tmp_path / "out" / "sound" / "melody.wav"
+    assert f"melody: {melody}" in capsys.readouterr().out
+    samples, rate = soundfile.read(melody)
+    # Eight notes of half a second, in a voice that stops at key-up.
+    assert len(samples) == 4 * rate
+
+
+@pytest.mark.parametrize("content", [None, b"", b"do re mi", b"MThd"])
+def test_a_melody_that_cannot_be_read_is_one_line_before_anything_is_matched(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "sound.wav", note(), 16_000)
+    bad = tmp_path / "bad.mid"
+    if content is not None:
+        bad.write_bytes(content)
+    arguments = ["match", str(tmp_path / "sound.wav"), "--out", str(tmp_path / "out"), *QUICK]
+    assert run([*arguments, "--melody", str(bad)]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert "bad.mid" in printed.err
+    assert not (tmp_path / "out").exists()

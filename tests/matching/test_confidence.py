@@ -1,5 +1,10 @@
-import pytest
+import json
+from pathlib import Path
 
+import pytest
+import torch
+
+from retimbre.core.random import generator
 from retimbre.matching.confidence import NEAR_DB, confidence, is_fitted_on
 
 
@@ -27,3 +32,36 @@ def test_a_perfect_match_is_trusted_and_the_distance_of_another_sound_is_not() -
 def test_about_half_of_all_sounds_served_the_fit() -> None:
     share = sum(is_fitted_on(f"sound {number}.wav") for number in range(1000)) / 1000
     assert share == pytest.approx(0.5, abs=0.06)
+
+
+def measured() -> tuple[torch.Tensor, torch.Tensor]:
+    """What is stated of matches of real sounds that served no fit, and 1 where they came near."""
+    golden = json.loads(
+        (Path(__file__).parents[1] / "golden" / "confidence.json").read_text(encoding="utf-8")
+    )
+    assert not any(is_fitted_on(row[0]) for row in golden["matches"])
+    stated = [confidence(loss, pitch).value for _, _, loss, pitch, _ in golden["matches"]]
+    near = [float(mss_db <= NEAR_DB) for *_, mss_db in golden["matches"]]
+    return torch.tensor(stated, dtype=torch.float64), torch.tensor(near, dtype=torch.float64)
+
+
+def test_on_sounds_not_fitted_as_many_come_near_as_stated() -> None:
+    stated, near = measured()
+    bins = (stated * 5).long().clamp_max(4)
+
+    def calibration_error(outcomes: torch.Tensor) -> torch.Tensor:
+        gaps = torch.zeros(*outcomes.shape[:-1], 5, dtype=torch.float64)
+        return gaps.index_add_(-1, bins, stated - outcomes).abs().sum(dim=-1) / len(stated)
+
+    draws = torch.rand(2000, len(stated), dtype=torch.float64, generator=generator(0, "perfect forecasts"))
+    perfect = calibration_error((draws < stated).double())
+    # 0.06 is what a perfect forecast of 80 matches would have in the mean, by chance alone.
+    assert float(calibration_error(near)) < float(perfect.quantile(0.95))
+    assert float(stated.mean()) == pytest.approx(float(near.mean()), abs=0.05)
+
+
+def test_on_sounds_not_fitted_the_confidence_says_more_than_their_share() -> None:
+    stated, near = measured()
+    brier = float((stated - near).square().mean())
+    # Always saying the very share that came near; less than half of its error was measured.
+    assert brier < 0.5 * float((near - near.mean()).square().mean())

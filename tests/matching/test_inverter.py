@@ -22,6 +22,8 @@ CONFIGS = {
     "paper": InverterConfig("two-sine", "C1"),
     "regression": InverterConfig("fm", "C3", head="regression", seconds=0.5, levels={"C": 5}),
     "sigmoid": InverterConfig("fm", "E2E", head="sigmoid", seconds=0.25),
+    "embedded": InverterConfig("fm", "MLP", head="regression", seconds=0.25),
+    "fitted": InverterConfig("two-sine", "FC1", seconds=0.25),
     "musical": InverterConfig("subtractive", "ResMel", sample_rate=16_000, seconds=0.5),
 }
 
@@ -165,6 +167,10 @@ def test_a_missing_foreign_or_damaged_file_is_refused(tmp_path: Path) -> None:
         ({"synth": "fm", "model": "C1", "representation": "mel"}, "no representation 'mel'"),
         ({"synth": "fm", "model": "C1", "fixed": {"carrier": 1.0}}, "no knob 'carrier'"),
         ({"synth": "fm", "model": "C1", "seconds": 100.0}, "up to 60 s"),
+        ({"synth": "fm", "model": "C1", "representation": "statistics"}, "Conv1 hears maps"),
+        ({"synth": "fm", "model": "MLP", "representation": "clap"}, "needs the file of its weights"),
+        ({"synth": "fm", "model": "MLP", "representation_file": "a.bin"}, "takes no representation_file"),
+        ({"synth": "fm", "model": "MLP", "representation": "statistic"}, "did you mean 'statistics'"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_refused(config: dict, message: str) -> None:

@@ -350,3 +350,12 @@ def test_every_checkpoint_of_a_run_carries_its_metadata(tmp_path: Path) -> None:
     for path in (checkpoints.last, checkpoints.best, checkpoints.final, checkpoints.at(1)):
         checkpoints.save(path, {"step": 1})
         assert checkpoint.read_header(path).metadata == {"synth": "fm"}
+
+
+def test_the_same_state_is_the_same_file_to_the_byte(tmp_path: Path) -> None:
+    metadata = {f"fact {index}": index for index in range(20)}
+    state = {f"layer {index}": torch.full((2,), float(index)) for index in range(20)}
+    paths = [tmp_path / f"{turn}.safetensors" for turn in range(4)]
+    for path in paths:
+        checkpoint.save(path, state, kind="test", metadata=metadata)
+    assert len({path.read_bytes() for path in paths}) == 1

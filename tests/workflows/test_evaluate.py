@@ -317,6 +317,7 @@ def test_the_files_say_what_the_result_says(model: Path, tmp_path: Path) -> None
         "scores.json",
         "per_parameter.csv",
         "predictions.csv",
+        "summary.txt",
         "report.md",
     }
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(result))

@@ -36,6 +36,7 @@ from retimbre.workflows.report.page import (
     MetricColumn,
     ParameterRow,
     ReportPage,
+    ReportSection,
     ReportSound,
     render_report,
     write_report,
@@ -178,6 +179,24 @@ def test_a_word_from_outside_is_shown_and_never_becomes_markup(text: str) -> Non
     )
     shown = ("title", "fm", "A4", "warning", "fair", "basis", "cutoff", "1 234", "Hz", "saw", "note 1")
     assert [word for word in shown if word + text not in hostile.text] == []
+
+
+@pytest.mark.parametrize("text", ["", *HOSTILE])
+def test_a_section_shows_its_words_files_and_sounds_and_adds_nothing_else(text: str) -> None:
+    sound = ReportSound(f"sound{text}", tone(330.0), 16_000)
+    section = ReportSection(f"section{text}", f"words{text}", [sound], [f"more{text.replace('/', '_')}.wav"])
+    page = Parsed(render_report(dataclasses.replace(simple_page(), sections=[section])))
+    plain = Parsed(render_report(simple_page()))
+    assert [
+        word
+        for word in ("section", "words", "more")
+        if word + text.replace("/", "_") not in page.text.replace("/", "_")
+    ] == []
+    assert page.scripts == plain.scripts
+    tags = [[tag for tag, _ in shown.elements] for shown in (page, plain)]
+    assert tags[0].count("audio") == tags[1].count("audio") + 1
+    assert tags[0].count("script") == tags[1].count("script")
+    assert ("aria-label", f"sound{text}") in [item for _, given in page.elements for item in given.items()]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

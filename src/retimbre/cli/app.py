@@ -24,7 +24,7 @@ from typing import Annotated, Any
 import typer
 
 import retimbre
-from retimbre.cli import console, data, doctor, evaluate, listing, match, render, train
+from retimbre.cli import console, data, doctor, evaluate, export, listing, match, render, study, train
 from retimbre.core.errors import RetimbreError, UserError
 
 COMMANDS = {
@@ -34,7 +34,7 @@ COMMANDS = {
     "list": listing.list_names,
     "doctor": doctor.doctor,
 }
-GROUPS: dict[str, ModuleType] = {"data": data, "evaluate": evaluate}
+GROUPS: dict[str, ModuleType] = {"data": data, "evaluate": evaluate, "export": export, "study": study}
 
 # What a shell reports for a program that Ctrl-C ended: 128 and the number of the signal.
 INTERRUPTED = 130

@@ -41,6 +41,15 @@ def inversion(
     audio_clips: Annotated[
         int, typer.Option("--audio-clips", min=0, help="How many clips are also compared as sounds; 0: none.")
     ] = 2048,
+    save_audio: Annotated[
+        int,
+        typer.Option(
+            "--save-audio",
+            min=0,
+            metavar="N",
+            help="Keep the first N clips as sounds: original, re-rendered label, each model's answer.",
+        ),
+    ] = 0,
     out: Annotated[
         str,
         typer.Option(
@@ -64,7 +73,14 @@ def inversion(
     from retimbre.workflows.evaluation.inversion import EvaluateOptions, evaluate
 
     options = EvaluateOptions(
-        clips=clips, split=split, real=real, draw=draw, audio_clips=audio_clips, seed=seed, device=device
+        clips=clips,
+        split=split,
+        real=real,
+        draw=draw,
+        audio_clips=audio_clips,
+        save_audio=save_audio,
+        seed=seed,
+        device=device,
     )
     with console.progress("measuring", total=len(models)) as advance:
         result = evaluate(models, out, options, force=force, progress=advance)
@@ -72,8 +88,81 @@ def inversion(
         console.show_json(result)
         return
     _show(result)
+    if save_audio:
+        _tell_triples(result["triples"], Path(out))
     if out:
         console.show(f"report: {Path(out) / 'report.md'}")
+
+
+@app.command()
+def recordings(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Inverters: run folders, checkpoint files or shipped names."),
+    ],
+    real: Annotated[
+        Path, typer.Option("--real", metavar="DIR", help="A folder of recordings; they need no labels.")
+    ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="PATTERN", help="Take files that match, as 'brass_*'; may be repeated."
+        ),
+    ] = None,
+    candidates: Annotated[
+        int,
+        typer.Option(
+            "--candidates", min=0, help="Also measure the best of this many candidates of match --budget 0."
+        ),
+    ] = 0,
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", metavar="DIR", help="A folder for tables and a report [default: write nothing]."
+        ),
+    ] = "",
+    seed: Seed = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Measures how near inverters come to real sounds.
+
+    The likeliest patch is rendered and compared with each recording, without any search. Models stand beside the first
+    by paired differences. Recordings that one of them heard in training are left out.
+
+    Example:
+        retimbre evaluate recordings subtractive-resmel out/finetune --real notes --out out/real
+    """
+    from retimbre.workflows.evaluation.recordings import RecordingsOptions, evaluate_recordings
+    from retimbre.workflows.evaluation.recordings_page import table_rows
+
+    options = RecordingsOptions(only=tuple(only or []), candidates=candidates, seed=seed)
+    with console.progress("measuring", total=len(models)) as advance:
+        result = evaluate_recordings(models, real, out, options, force=force, progress=advance)
+    for line in result["settings"]["passed_over"]:
+        console.warn(f"passed over: {line}")
+    if json:
+        console.show_json(result)
+        return
+    console.show_table(table_rows(result["models"], "readings"))
+    if len(models) > 1:
+        console.show(f"difference to {models[0]}, paired")
+        console.show_table(table_rows(result["models"][1:], "difference"))
+    if out:
+        console.show(f"report: {Path(out) / 'report.md'}")
+
+
+def _tell_triples(triples: dict[str, Any], out: Path) -> None:
+    """Where the sounds are, and whether the labels describe them."""
+    console.show(
+        f"sounds: {out / triples['page']}; labels rendered again differ by at most "
+        f"{triples['rerender_error_db']:.1f} dB of the clip's energy"
+    )
+    if triples["beyond_tolerance"]:
+        console.warn(
+            f"warning: in {triples['beyond_tolerance']} of {triples['count']} clips that is more than "
+            f"{triples['tolerance_db']:g} dB: their labels do not describe them"
+        )
 
 
 def _show(result: dict[str, Any]) -> None:

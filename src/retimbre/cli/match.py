@@ -36,6 +36,20 @@ def match(
     max_seconds: Annotated[
         float, typer.Option("--max-seconds", help="The longest stretch of a sound that is matched.")
     ] = 6.0,
+    melody: Annotated[
+        Path | None,
+        typer.Option("--melody", metavar="FILE.mid", help="Also play a MIDI file with the nearest patch."),
+    ] = None,
+    curves: Annotated[
+        bool,
+        typer.Option("--curves", help="Also follow the whole recording with knobs that move."),
+    ] = False,
+    curve_overlap: Annotated[
+        int,
+        typer.Option(
+            "--curve-overlap", help="How many windows of the curves each moment lies in: 2, 4, 8, 16, 32."
+        ),
+    ] = 8,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Sounds matched at the same time; 0 for one per core.")
     ] = 0,
@@ -53,6 +67,7 @@ def match(
         retimbre match recording.wav --synth subtractive --out matched
     """
     from retimbre.matching.audition import Budget
+    from retimbre.matching.curves import CurveSettings
     from retimbre.matching.target import TargetSettings
     from retimbre.workflows.match.batch import MatchOptions, match, summary
 
@@ -64,6 +79,8 @@ def match(
         target=TargetSettings(max_seconds=max_seconds, pitch_hz=_pitch(pitch)),
         seed=seed,
         device=device,
+        melody=_melody(melody, synth),
+        curves=CurveSettings(overlap=curve_overlap) if curves else None,
     )
     with console.progress("matching", total=len(sounds)) as advance:
         run = match(sounds, out, options, workers=workers, force=force, progress=advance)
@@ -84,6 +101,13 @@ def match(
         console.say(f"failed: {result.sound}: {result.failure.removeprefix(f'{result.sound}: ')}")
     if run.failed:
         raise PartialFailure(f"{len(run.failed)} of {len(run.results)} sounds could not be matched")
+
+
+def _melody(path: Path | None, synth: str) -> Any:
+    from retimbre.synth.catalog import find_synth
+    from retimbre.workflows.melody import read_melody
+
+    return read_melody(path, find_synth(synth).sample_rate) if path else None
 
 
 def _pitch(text: str) -> Any:
@@ -115,6 +139,15 @@ def _show_one(result: Any) -> None:
     scores = "  ".join(f"{name} {_short(best['scores'][name])}" for name in ("mss", "wmfcc", "sot", "rms"))
     console.show(f"key {best['pitch_hz']:.1f} Hz for {best['gate_s']:.2f} s  {scores}")
     console.show(f"confidence {table['confidence']['value']:.2f} ({table['confidence']['words']})")
+    if "melody" in table:
+        played = table["melody"]
+        for remark in played["remarks"]:
+            console.warn(f"{played['path']}: {remark}")
+        console.show(f"melody: {result.folder / played['file']}")
+    if "curves" in table:
+        for warning in table["curves"]["warnings"]:
+            console.warn(f"{result.sound}: {warning}")
+        console.show(f"curves: {result.folder / table['curves']['files']['audio']}")
     console.show(f"report: {result.folder / 'report.html'}")
 
 

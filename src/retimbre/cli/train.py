@@ -1,18 +1,22 @@
 """The door to training: `retimbre train`."""
 
+import contextlib
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.options import Device, Json
-
-SECONDS_PER_MINUTE = 60
+from retimbre.cli.options import Device, Force, Json
+from retimbre.core.errors import ConfigError
 
 
 def train(
-    run_file: Annotated[Path, typer.Argument(metavar="RUN", help="The run file: TOML or JSON.")],
+    run_file: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="The run file: TOML or JSON; or a .env file.")
+    ] = None,
     out: Annotated[
         str,
         typer.Option(
@@ -42,7 +46,12 @@ def train(
         bool,
         typer.Option("--dry-run", help="Make two steps, print the settings, sizes and times, write nothing."),
     ] = False,
+    environment: Annotated[
+        bool,
+        typer.Option("--environment", help="Take the settings from TRAINING_SET, ARCHITECTURE, EPOCHS, ..."),
+    ] = False,
     device: Device = "auto",
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Trains the network that a run file describes.
@@ -50,22 +59,79 @@ def train(
     Run it again to continue: a run that was stopped, by Ctrl-C, by --minutes or by a crash, goes on at its last saved
     state as if it had never stopped. What it makes is in the run folder, the model as model.safetensors.
 
+    Several processes train one run together, to the same losses, when torchrun starts them:
+    torchrun --nproc-per-node 2 -m retimbre train RUN. The batch size is that of all of them together.
+
+    With --environment, or a file of NAME=value lines as RUN, the environment variables of an earlier program take the
+    place of a run file; docs/earlier-programs.md explains them.
+
     Example:
         retimbre train runs/inversynth-conv6xl-cpu.toml --set train.steps=2000
     """
-    from retimbre.workflows.training.fit import default_folder, rehearse, run_session
+    from retimbre.training.launch import joined
+    from retimbre.workflows.training.fit import default_folder, rehearse
     from retimbre.workflows.training.kind import Session
     from retimbre.workflows.training.run import read_run
 
     overrides = [*(settings or [])]
     overrides += [f"train.minutes={minutes}"] if minutes else []
     overrides += [f"seed={seed}"] if seed >= 0 else []
-    config = read_run(run_file, overrides)
-    folder = Path(out) if out else default_folder(run_file)
-    if dry_run:
-        _show(rehearse(config, Session(folder, device, warm_start)), json)
+    if environment or (run_file is not None and _is_environment_file(run_file)):
+        if dry_run:
+            raise ConfigError("--dry-run takes a run file; variables import their training set first")
+        session = Session(Path(out or "out/environment"), device, warm_start)
+        _show(_train_from_environment(run_file, overrides, session, force=force), json)
         return
-    with console.progress(run_file.stem, total=config.train.steps) as advance:
+    if run_file is None:
+        raise ConfigError("name a run file, or give --environment to take the settings from variables")
+    with _advice_when_interrupted(), joined(device) as world:
+        config = read_run(run_file, overrides)
+        session = Session(Path(out) if out else default_folder(run_file), device, warm_start, world=world)
+        result = rehearse(config, session) if dry_run else _train(run_file.stem, config, session)
+    if world.is_first:
+        _show(result, json)
+
+
+def _is_environment_file(path: Path) -> bool:
+    return path.suffix == ".env" or path.name == ".env"
+
+
+def _train_from_environment(
+    file: Path | None, overrides: list[str], session: Any, *, force: bool
+) -> dict[str, Any]:
+    """Trains as the variables of the process, or of a file, say; prints what they predict."""
+    import os
+
+    from retimbre.workflows.legacy.environment import read_environment, read_environment_file
+    from retimbre.workflows.legacy.session import train_from_environment
+
+    if file is not None and not _is_environment_file(file):
+        raise ConfigError(f"{file}: with --environment, RUN is a .env file or left out")
+    settings = read_environment(os.environ) if file is None else read_environment_file(file)
+    if settings.image_data_format:
+        console.warn("IMAGE_DATA_FORMAT has no effect: how maps lie in memory changes no result here")
+    with _advice_when_interrupted():
+        result = train_from_environment(settings, session, overrides=overrides, force=force)
+    if not result["finished"]:
+        console.say(f"stopped at step {result['step']} of {result['steps']}; run it again to continue")
+    return result
+
+
+@contextlib.contextmanager
+def _advice_when_interrupted() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.say("run the same command again to continue at the last saved state")
+        raise
+
+
+def _train(title: str, config: Any, session: Any) -> dict[str, Any]:
+    from retimbre.workflows.training.fit import run_session
+
+    if not session.world.is_first:
+        return run_session(config, session)
+    with console.progress(title, total=config.train.steps) as advance:
         reached = 0
 
         def tell(progress: Any) -> None:
@@ -73,14 +139,10 @@ def train(
             advance(progress.step - reached)
             reached = progress.step
 
-        try:
-            manifest = run_session(config, Session(folder, device, warm_start, tell))
-        except KeyboardInterrupt:
-            console.say("run the same command again to continue at the last saved state")
-            raise
+        manifest = run_session(config, dataclasses.replace(session, progress=tell))
     if not manifest["finished"]:
         console.say(f"stopped at step {manifest['step']} of {manifest['steps']}; run it again to continue")
-    _show(manifest, json)
+    return manifest
 
 
 def _show(result: dict[str, Any], json: bool) -> None:
@@ -88,7 +150,14 @@ def _show(result: dict[str, Any], json: bool) -> None:
         console.show_json(result)
         return
     for name, value in result.items():
-        if not isinstance(value, dict):
+        if not isinstance(value, dict | list):
             console.show(f"{name}: {value}")
+    for path in result.get("saved", []):
+        console.show(f"saved: {path}")
     for name, value in result.get("validation", {}).items():
         console.show(f"validation {name}: {value:.4g}")
+    if "prediction" in result:
+        columns = ("name", "class", "value", "unit")
+        rows = result["prediction"]["parameters"]
+        console.show_table([{column: row[column] for column in columns} for row in rows])
+        console.show(f"played: {result['prediction']['played']}")

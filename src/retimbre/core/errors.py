@@ -5,6 +5,7 @@
     │   ├── AudioError       a sound that cannot be read or used
     │   ├── ConfigError      an unknown option, a value out of range, a name that is in no catalog
     │   ├── PatchError       a patch file that cannot be read or does not fit its synthesizer
+    │   ├── MidiError        a MIDI file that cannot be read or has nothing to play
     │   ├── DatasetError     a data set that is missing, foreign or damaged
     │   ├── CheckpointError  a checkpoint that is missing, foreign or damaged
     │   ├── ExistsError      something is already there, and nothing is overwritten without --force
@@ -36,6 +37,10 @@ class ConfigError(UserError):
 
 class PatchError(UserError):
     """A patch that cannot be read or does not fit its synthesizer."""
+
+
+class MidiError(UserError):
+    """A MIDI file that cannot be read or has nothing to play."""
 
 
 class DatasetError(UserError):

@@ -23,11 +23,12 @@ from torch import Tensor, nn
 
 from retimbre.core.config import build, dump
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
+from retimbre.listening.base import Embedder, ExternalEmbedder
+from retimbre.listening.catalog import front_end
 from retimbre.matching.heads import HeadName, make_head
 from retimbre.matching.networks.catalog import MODELS, canonical_name
 from retimbre.matching.networks.layers import note_features
 from retimbre.matching.sampling import class_centres, draw_class_vectors, within_classes
-from retimbre.representation.catalog import representation
 from retimbre.synth.base import Note, Synth
 from retimbre.synth.catalog import find_synth
 from retimbre.synth.knobs import Choice, Continuous, Stepped, Value
@@ -48,7 +49,9 @@ class InverterConfig:
         model: A network's name or alias.
         head: How the outputs are read.
         neighbour_classes: Width of the soft targets of a softmax head, in classes; 0 for none.
-        representation: What it listens through; empty for the network's own.
+        representation: What it listens through, a representation or an embedder; empty for the network's own.
+        representation_file: The weights of an embedder that others trained; empty for the rest.
+        representation_sha256: Of that file, once it has been read.
         sample_rate: Of the audio in Hz; 0 for the synthesizer's own.
         seconds: Length of a clip; 0 for the synthesizer's default.
         fixed: Knobs that are held, by name.
@@ -61,6 +64,8 @@ class InverterConfig:
     head: HeadName = "softmax"
     neighbour_classes: float = 0.0
     representation: str = ""
+    representation_file: str = ""
+    representation_sha256: str = ""
     sample_rate: int = 0
     seconds: float = 0.0
     fixed: dict[str, float | str] = dataclasses.field(default_factory=dict)
@@ -118,16 +123,37 @@ class Inverter(nn.Module):
         self.synth: Synth = dataclasses.replace(catalogued, sample_rate=self.config.sample_rate)  # pyright: ignore
         self.num_samples = round(self.config.seconds * self.config.sample_rate)
         self.head = make_head(config.head, self.space, config.neighbour_classes)
-        self.front_end = representation(self.config.representation, self.config.sample_rate).front_end()
+        self.front_end = front_end(
+            self.config.representation, self.config.sample_rate, self.config.representation_file
+        )
+        self.config = dataclasses.replace(self.config, representation_sha256=self._file_sha256())
+        if isinstance(self.front_end, Embedder) and not MODELS[self.config.model].takes_vectors:
+            raise ConfigError(
+                f"{self.config.model} hears maps, not the vectors of {self.config.representation!r}; MLP hears both"
+            )
         with torch.no_grad():
             example = self.front_end(torch.zeros(1, self.num_samples))
         self.network = MODELS[self.config.model].build(example, self.head.num_outputs)
+
+    def _file_sha256(self) -> str:
+        """The checksum of the file that its embedder was read from, if it was; refuses another one than it knows."""
+        found = self.front_end.file_sha256 if isinstance(self.front_end, ExternalEmbedder) else ""
+        if self.config.representation_sha256 not in {"", found}:
+            raise ConfigError(
+                f"{self.config.representation_file}: not the weights it was trained with: their SHA-256 begins "
+                f"{self.config.representation_sha256[:12]}, this file's {found[:12]}"
+            )
+        return found
 
     def outputs(self, audio: Float[Tensor, "batch samples"], note: Note) -> Float[Tensor, "batch outputs"]:
         """The network's outputs, always float32; the note is the key press that `audio` is thought to be."""
         # Decibels need more digits than bfloat16 has, so the front end stays out of autocast.
         with torch.autocast(audio.device.type, enabled=False):
             features = self.front_end(audio)
+        return self.outputs_of(features, note)
+
+    def outputs_of(self, features: Float[Tensor, "batch ..."], note: Note) -> Float[Tensor, "batch outputs"]:
+        """The network's outputs for what the front end made of some clips."""
         return self.network(features, note_features(note)).float()
 
     def log_probabilities(
@@ -179,10 +205,14 @@ def save_inverter(path: Path, inverter: Inverter, *, facts: Mapping[str, Any], h
         path: Where to.
         inverter: What to save.
         facts: What else should be known of it: seed, clips seen, quality; anything JSON can hold.
-        half: Whether weights are stored in 16 bits, which halves the file and changes outputs by about 0.1 %.
+        half: Whether weights are stored in 16 bits, which halves the file and changes outputs by about 0.1 %. What a
+            fitted embedder learned is kept whole: rounded, a frame between two words may become the other one.
     """
+    kept = ("front_end.",) if isinstance(inverter.front_end, Embedder) else ()
     state = {
-        name: weights.half() if half and weights.is_floating_point() else weights
+        name: weights.half()
+        if half and weights.is_floating_point() and not name.startswith(kept)
+        else weights
         for name, weights in inverter.state_dict().items()
     }
     metadata = {
@@ -209,13 +239,21 @@ def read_inverter(name_or_path: str | Path) -> tuple[Inverter, dict[str, Any]]:
     state, metadata = checkpoint.load(path, kind=KIND)
     try:
         config = build(InverterConfig, metadata["config"], "config")
-        check_knobs(config, metadata["knobs"])
-        inverter = Inverter(config)
+        check_knobs(config.synth, metadata["knobs"])
+        inverter = Inverter(beside(path, config))
         inverter.load_state_dict({name: weights.float() for name, weights in state.items()})
     except (RetimbreError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path}: cannot be used: {reason}") from error
     return inverter.eval(), dict(metadata.get("facts", {}))
+
+
+def beside(path: Path, config: InverterConfig) -> InverterConfig:
+    """With an embedder's file taken from a checkpoint's folder, if it is no longer where it was in training."""
+    moved = path.parent / Path(config.representation_file).name
+    if not config.representation_file or Path(config.representation_file).exists() or not moved.is_file():
+        return config
+    return dataclasses.replace(config, representation_file=str(moved))
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:
@@ -258,23 +296,21 @@ def describe_knob(parameter: Continuous | Stepped | Choice) -> dict[str, Any]:
     return {"name": parameter.name, "values": values}
 
 
-def check_knobs(config: InverterConfig, knobs: list[dict[str, Any]]) -> None:
+def check_knobs(synth: str, knobs: list[dict[str, Any]]) -> None:
     """Makes sure that the program's synthesizer has the knobs that a checkpoint was trained on.
 
     Raises:
         ConfigError: It is unknown, or its knobs differ.
     """
-    present = {
-        parameter.name: describe_knob(parameter) for parameter in find_synth(config.synth).space.parameters
-    }
+    present = {parameter.name: describe_knob(parameter) for parameter in find_synth(synth).space.parameters}
     saved = {knob["name"]: knob for knob in knobs}
     if list(present) != list(saved):
         differing = sorted(present.keys() ^ saved.keys()) or ["their order"]
         raise ConfigError(
-            f"it was trained on another version of {config.synth!r}, which differs in {', '.join(differing)}"
+            f"it was trained on another version of {synth!r}, which differs in {', '.join(differing)}"
         )
     for name, knob in present.items():
         if knob != saved[name]:
             raise ConfigError(
-                f"it was trained on another version of {config.synth!r}: {name} was {saved[name]}, is {knob}"
+                f"it was trained on another version of {synth!r}: {name} was {saved[name]}, is {knob}"
             )

@@ -13,9 +13,10 @@ their seeds and however many pairs are drawn, and a data set on disk is parted b
 `FileSource` gives the same batches from a data set on disk.
 """
 
-import abc
+import copy
 import dataclasses
-from typing import Literal
+import hashlib
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -23,8 +24,11 @@ from torch import Tensor
 
 from retimbre.core import random
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
+from retimbre.core.files import sha256_of
 from retimbre.data.dataset import RenderedSet
+from retimbre.data.manifest import HEADER_FILE, MANIFEST_FILE
 from retimbre.data.splits import SPLITS, Folds, Split, balanced, indices_of
+from retimbre.matching.source import Source
 from retimbre.synth.base import Note, Synth
 from retimbre.synth.compiled import CompiledRenderer
 from retimbre.synth.parameters import ParameterSpace
@@ -74,34 +78,6 @@ class NoteRange:
 
 
 @dataclasses.dataclass(frozen=True)
-class PairBatch:
-    """Sounds and what made them.
-
-    Attributes:
-        classes: The class of each searched knob: the nearest one, where knobs were drawn between classes.
-        unit: The exact patch, as points of the unit cube.
-    """
-
-    audio: Float[Tensor, "batch samples"]
-    classes: Int[Tensor, "batch searched"]
-    unit: Float[Tensor, "batch width"]
-    note: Note
-
-
-class Source(abc.ABC):
-    """Where pairs come from."""
-
-    @abc.abstractmethod
-    def pairs(self, rows: Int[Tensor, " batch"], split: Split) -> PairBatch:
-        """The pairs of these numbers, on the device of `rows`."""
-
-    def batch(self, step: int, batch_size: int, split: Split, device: torch.device) -> PairBatch:
-        """The batch of a step, 1 for the first: the next `batch_size` pairs after those of the step before."""
-        first = (step - 1) * batch_size
-        return self.pairs(torch.arange(first, first + batch_size, device=device), split)
-
-
-@dataclasses.dataclass(frozen=True)
 class PairSource(Source):
     """Endless pairs, rendered when asked for.
 
@@ -132,19 +108,52 @@ class PairSource(Source):
     shuffled_labels: bool = False
     folds: Folds = HELD_OUT
 
-    def pairs(self, rows: Int[Tensor, " batch"], split: Split) -> PairBatch:
-        """The pairs of these numbers, rendered on the device of `rows`."""
-        if split == "train" and self.distinct:
-            rows = self._within_passes(rows)
-        classes, unit = self.patches(rows, split)
-        note = self.notes.draw(random.uniform(self.seed, f"{split} notes", rows, 2), rows)
-        knobs = self.space.from_unit(unit)
+    @property
+    def num_distinct(self) -> int:
+        """How many different training pairs there are; 0 for no end."""
+        return self.distinct
+
+    def numbers(self, rows: Int[Tensor, " batch"], split: Split) -> Int[Tensor, " batch"]:
+        """The rows themselves, until the training pairs begin again."""
+        return self._within_passes(rows) if split == "train" and self.distinct else rows
+
+    def audio(self, numbers: Int[Tensor, " batch"], split: Split) -> Float[Tensor, "batch samples"]:
+        """The sounds, rendered on the device of `numbers`."""
+        knobs = self.space.from_unit(self.patches(numbers, split)[1])
         render = CompiledRenderer(self.synth).render if self.compiled else self.synth.render_in_chunks
         with torch.no_grad():
-            audio = render(knobs, note, num_samples=self.num_samples)
-        if split == "train" and self.shuffled_labels:
-            classes, unit = self.patches(rows + SHUFFLE_DISTANCE, split)
-        return PairBatch(audio, classes, unit, note)
+            return render(knobs, self.note(numbers, split), num_samples=self.num_samples)
+
+    def labels(
+        self, numbers: Int[Tensor, " batch"], split: Split
+    ) -> tuple[Int[Tensor, "batch searched"], Float[Tensor, "batch width"], Note]:
+        """The patches that were rendered, or others if labels are shuffled; the notes are true in any case."""
+        told = numbers + SHUFFLE_DISTANCE if split == "train" and self.shuffled_labels else numbers
+        return *self.patches(told, split), self.note(numbers, split)
+
+    def note(self, numbers: Int[Tensor, " batch"], split: Split) -> Note:
+        """The key presses of these pairs."""
+        return self.notes.draw(random.uniform(self.seed, f"{split} notes", numbers, 2), numbers)
+
+    def identity(self) -> dict[str, Any]:
+        """The synthesizer, its knobs, the notes and how they are drawn."""
+        described = {
+            "synth": self.synth,
+            "knobs": self.space.parameters,
+            "fixed": self.space.fixed,
+            "notes": self.notes,
+            "held out": self.folds,
+        }
+        options = {"draw": self.draw, "seed": self.seed, "compiled": self.compiled, "distinct": self.distinct}
+        return {
+            **{what: repr(each) for what, each in described.items()},
+            **options,
+            "samples": self.num_samples,
+        }
+
+    def truthful(self) -> "PairSource":
+        """The same pairs with their own labels."""
+        return dataclasses.replace(self, shuffled_labels=False)
 
     def _within_passes(self, rows: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
         """The pairs heard at these places of the training: the first pass in their own order, the others in others."""
@@ -225,25 +234,45 @@ class FileSource(Source):
             known = near_miss(balance, data.columns.knobs)
             raise ConfigError(f"{data.folder}: no knob {balance!r} is searched; {known}")
 
-    def pairs(self, rows: Int[Tensor, " batch"], split: Split) -> PairBatch:
-        """The pairs of these numbers; past the end of the split, a further pass in another order."""
-        members = self.rows[split]
-        if not len(members):
-            raise DatasetError(f"{self.data.folder}: its {split} split is empty; make a larger set")
-        chosen = torch.stack([self._at(int(row), split) for row in rows])
-        labels, device = self.data.labels, rows.device
-        notes, labelled = labels.notes[chosen].to(device), self._labels_of[chosen]
-        return PairBatch(
-            audio=self.data.audio(chosen).to(device),
-            classes=labels.classes[labelled].to(device),
-            unit=labels.unit[labelled].to(device),
-            note=Note(notes[:, 0], notes[:, 1], notes[:, 2], chosen.to(device)),
-        )
+    @property
+    def num_distinct(self) -> int:
+        """How many clips the training part has."""
+        return len(self.rows["train"])
 
-    def _at(self, row: int, split: Split) -> Tensor:
-        members = self.rows[split]
-        lap, place = divmod(row, len(members))
-        return members[self._order(lap, split)[place]]
+    def numbers(self, rows: Int[Tensor, " batch"], split: Split) -> Int[Tensor, " batch"]:
+        """Places in the part, clip by clip; past its end, a further pass in another order."""
+        size = len(self.rows[split])
+        if not size:
+            raise DatasetError(f"{self.data.folder}: its {split} split is empty; make a larger set")
+        turns = [divmod(row, size) for row in rows.tolist()]
+        places = [self._order(lap, split)[place] for lap, place in turns]
+        return torch.stack(places).to(rows.device)
+
+    def audio(self, numbers: Int[Tensor, " batch"], split: Split) -> Float[Tensor, "batch samples"]:
+        """The clips at these places, read from disk."""
+        return self.data.audio(self.rows[split][numbers.cpu()]).to(numbers.device)
+
+    def labels(
+        self, numbers: Int[Tensor, " batch"], split: Split
+    ) -> tuple[Int[Tensor, "batch searched"], Float[Tensor, "batch width"], Note]:
+        """What the set says of the clips at these places, or of others if labels are shuffled."""
+        chosen, device = self.rows[split][numbers.cpu()], numbers.device
+        labels, told = self.data.labels, self._labels_of[chosen]
+        notes = labels.notes[chosen].to(device)
+        note = Note(notes[:, 0], notes[:, 1], notes[:, 2], chosen.to(device))
+        return labels.classes[told].to(device), labels.unit[told].to(device), note
+
+    def identity(self) -> dict[str, Any]:
+        """The checksums of the set, and which of its clips are trained on."""
+        files = {name: sha256_of(self.data.folder / name) for name in (HEADER_FILE, MANIFEST_FILE)}
+        members = self.rows["train"].numpy().tobytes()
+        return {**files, "train": hashlib.sha256(members).hexdigest()}
+
+    def truthful(self) -> "FileSource":
+        """The same clips with their own labels."""
+        twin = copy.copy(self)
+        twin._labels_of = torch.arange(len(self.data.classes))
+        return twin
 
     def _order(self, lap: int, split: Split) -> Tensor:
         """The order of a pass; validation and test stay in the order of the files."""

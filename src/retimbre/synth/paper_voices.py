@@ -138,9 +138,13 @@ class Fm4(Synth):
 
     The deviation is relative, f (1 + B sin(2 pi v t)), and the envelope is .1 s attack, .3 s decay to full level,
     .5 s hold, .2 s release: 1.1 s, so a clip of one second ends within the release.
+
+    Attributes:
+        key_up_s: When the release begins, in seconds; longer than a clip, the sound is held to its end.
     """
 
     sample_rate: int = PAPER_SAMPLE_RATE
+    key_up_s: float = 0.9
     name = "fm4"
     default_seconds = 1.0
     default_gate_s = 0.9
@@ -192,7 +196,7 @@ class Fm4(Synth):
         loudness = (0.25 * note.velocity)[:, None]
         amplitudes = [over_time(knobs[f"A{i}"], clock) * loudness for i in range(1, 5)]
         stage = torch.ones_like(note.pitch_hz)
-        envelope = linear_adsr(Adsr(0.1 * stage, 0.3 * stage, stage, 0.2 * stage, 0.9 * stage))
+        envelope = linear_adsr(Adsr(0.1 * stage, 0.3 * stage, stage, 0.2 * stage, self.key_up_s * stage))
         return bank(tuple(WAVES), phases, amplitudes, envelope, clock)
 
 

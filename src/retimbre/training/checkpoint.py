@@ -92,6 +92,7 @@ def save(path: Path, state: Mapping[str, object], *, kind: str, metadata: Mappin
     stored = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     with whole_file(path) as aside:
         save_file(stored, aside, metadata=header)
+        _settle_header(aside)
 
 
 def load(path: Path, *, kind: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -171,6 +172,18 @@ class Checkpoints:
     def load_last(self) -> dict[str, Any] | None:
         """The newest state, or None where the run has none yet. Raises CheckpointError as `load` does."""
         return load(self.last, kind=TRAINING_KIND)[0] if self.last.exists() else None
+
+
+def _settle_header(path: Path) -> None:
+    """Puts the keys of a header in order: the library writes them in a new one each time, and hashes would differ."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        # The same characters in another order; should the library ever spell them otherwise, its own order stays.
+        if len(text) <= size:
+            file.seek(8)
+            file.write(text.ljust(size))
 
 
 @contextlib.contextmanager

@@ -14,53 +14,25 @@ of the random streams in a checkpoint is two numbers, the seed and the step.
 A run whose loss is no longer a finite number stops with an error and saves nothing more: the last checkpoint is from
 before. No exception of a task is caught, and `last` is always the last file written, so that a crash at any moment
 leaves a state to continue from.
+
+In several processes (`parallel`) every one runs this loop. All know the step, the means and the validated values, and
+come to the same decisions; the first writes them down, and its clock says when the minutes are over.
 """
 
-import abc
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
-
-from jaxtyping import Shaped
-from torch import Tensor
+from typing import Any, Generic, Literal
 
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
 from retimbre.training import checkpoint, devices
 from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.journal import Journal, Readings
-
-Batch = TypeVar("Batch")
+from retimbre.training.parallel import ALONE, World
+from retimbre.training.task import Batch, Task
 
 StopReason = Literal["steps", "patience", "minutes"]
-
-
-class Task(abc.ABC, Generic[Batch]):
-    """Something that can be trained: networks, their optimizers, and how a batch improves them."""
-
-    @abc.abstractmethod
-    def update(self, batch: Batch, *, step: int) -> Mapping[str, float | Shaped[Tensor, ""]]:
-        """Improves the networks with one batch and returns what it measured, by name.
-
-        Return tensors as they are, on their device: reading one (`.item()`) makes the program wait for the GPU.
-        """
-
-    @abc.abstractmethod
-    def validate(self, batches: Iterable[Batch]) -> Mapping[str, float]:
-        """Measures the networks on held-out batches, without changing anything. The names are the task's own.
-
-        With an average of the weights, it is the average that is measured. The random streams are moved to the same
-        address for every validation of a step, so it may draw from them.
-        """
-
-    @abc.abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """All that `update` depends on: weights, optimizers, averages, generators of its own."""
-
-    @abc.abstractmethod
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up a state that `state_dict` returned, on the task's device."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,10 +88,11 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Watch:
-    """The world outside: a clock in seconds (`time.monotonic`), and someone to tell after each step."""
+    """The world outside: a clock in seconds (`time.monotonic`), someone to tell after each step, and the processes."""
 
     clock: Callable[[], float]
     progress: Callable[[Progress], object]
+    world: World = ALONE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +125,7 @@ class _Run(Generic[Batch]):
     task: Task[Batch]
     config: FitConfig
     records: Records
+    world: World
     readings: Readings = dataclasses.field(default_factory=Readings)
     values: dict[str, float] = dataclasses.field(default_factory=dict)
     step: int = 0
@@ -163,6 +137,13 @@ class _Run(Generic[Batch]):
     def is_due(self, every: int) -> bool:
         """Whether something done every so many steps is done after this one."""
         return every > 0 and self.step % every == 0
+
+    def save(self, *paths: Path) -> None:
+        """Writes the state; what must not be saved is found by all processes, and the first one writes."""
+        if paths:
+            state = _state(self)
+            for path in paths if self.world.is_first else ():
+                self.records.checkpoints.save(path, state)
 
 
 def fit(
@@ -182,21 +163,24 @@ def fit(
         task: what to train; a resumed run overwrites its state.
         batch_at: the batch of a step, 1 for the first; a pure function, or resuming is not exact.
         config: how long to train and what to write when.
-        validation: held-out batches, gone through at every validation; empty for no validation.
+        validation: held-out batches, this process's portion, gone through at every validation; empty in all
+            processes for no validation.
         records: the journal and the checkpoints of the run.
-        watch: the clock, and who is told of each step.
+        watch: the clock, who is told of each step, and the processes that train together.
 
     Raises:
         RetimbreError: a measured value is not finite, or the state would be saved with a NaN in it.
         CheckpointError: the last checkpoint cannot be read or does not fit the task.
         ConfigError: the run was begun with another seed, or no validated quantity has the monitored name.
     """
-    run = _Run(task, config, records)
+    run = _Run(task, config, records, watch.world)
     _resume(run)
+    _start_alike(run)
+    is_validated = watch.world.any_says(len(validation) > 0)
     session_start_s = watch.clock()
     origin_s = session_start_s - run.seconds
     reason = _reason_to_stop(run, 0.0)
-    if reason is None:
+    if reason is None and run.world.is_first:
         records.journal.resume_at(run.step)
     while reason is None:
         run.step += 1
@@ -204,7 +188,8 @@ def fit(
         run.readings.add(run.step, task.update(batch_at(run.step), step=run.step))
         run.seconds = watch.clock() - origin_s
         _log(run)
-        _validate(run, validation)
+        if is_validated:
+            _validate(run, validation)
         now_s = watch.clock()
         run.seconds = now_s - origin_s
         reason = _reason_to_stop(run, now_s - session_start_s)
@@ -239,6 +224,19 @@ def _resume(run: _Run[Any]) -> None:
         )
 
 
+def _start_alike(run: _Run[Any]) -> None:
+    """Gives all processes the state of the first: fresh weights may differ between machines in their last bits."""
+    if run.world.size == 1:
+        return
+    if run.world.any_says(run.world.first_number(run.step) != run.step):
+        raise ConfigError(
+            f"{run.records.checkpoints.folder}: not all processes see this folder; takes a shared one"
+        )
+    state = run.task.state_dict()
+    run.world.copy_first(checkpoint.named_tensors(state).values())
+    run.task.load_state_dict(state)
+
+
 def _log(run: _Run[Any]) -> None:
     """Writes the means since the last row, when a row is due or no further step will come."""
     if run.is_due(run.config.log_every) or run.step == run.config.steps:
@@ -249,7 +247,7 @@ def _validate(run: _Run[Batch], validation: Sequence[Batch]) -> None:
     """Measures the task on held-out data, when that is due, and keeps its state if it is the best so far."""
     config = run.config
     is_last = run.step == config.steps and config.validate_every > 0
-    if len(validation) == 0 or not (is_last or run.is_due(config.validate_every)):
+    if not (is_last or run.is_due(config.validate_every)):
         return
     # Before the measuring, so that a diverged step is reported as such and not as a bad validation.
     run.readings.settle()
@@ -265,7 +263,7 @@ def _validate(run: _Run[Batch], validation: Sequence[Batch]) -> None:
     _write(run, "validation", values)
     if _is_better(values[config.monitor], run.best, config):
         run.best, run.num_stale = Best(run.step, values[config.monitor]), 0
-        run.records.checkpoints.save(run.records.checkpoints.best, _state(run))
+        run.save(run.records.checkpoints.best)
     else:
         run.num_stale += 1
 
@@ -277,7 +275,8 @@ def _is_better(value: float, best: Best | None, config: FitConfig) -> bool:
 
 
 def _write(run: _Run[Any], split: str, values: Mapping[str, float]) -> None:
-    run.records.journal.append(run.step, split, values, seconds=run.seconds)
+    if run.world.is_first:
+        run.records.journal.append(run.step, split, values, seconds=run.seconds)
     run.values = run.values | {f"{split}/{name}": value for name, value in values.items()}
 
 
@@ -287,7 +286,7 @@ def _reason_to_stop(run: _Run[Any], session_s: float) -> StopReason | None:
         return "steps"
     if 0 < config.patience <= run.num_stale:
         return "patience"
-    if 0 < config.minutes * 60 <= session_s:
+    if config.minutes > 0 and run.world.first_says(config.minutes * 60 <= session_s):
         return "minutes"
     return None
 
@@ -301,11 +300,7 @@ def _save(run: _Run[Any], reason: StopReason | None) -> None:
         checkpoints.final: is_final,
         checkpoints.last: reason is not None or run.is_due(run.config.checkpoint_every),
     }
-    paths = [path for path, is_wanted in wanted.items() if is_wanted]
-    if paths:
-        state = _state(run)
-        for path in paths:
-            checkpoints.save(path, state)
+    run.save(*(path for path, is_wanted in wanted.items() if is_wanted))
 
 
 def _state(run: _Run[Any]) -> dict[str, Any]:

@@ -54,9 +54,11 @@ def _representations() -> list[Row]:
 
 
 def _models() -> list[Row]:
-    from retimbre.matching.networks.catalog import MODELS
+    from retimbre.matching import autoencoder
+    from retimbre.matching.networks.catalog import MODELS, PAPER_OUTPUTS
 
-    return [
+    own_size = autoencoder.LabelAutoencoderConfig("inversynth")
+    inverters = [
         {
             "name": name,
             "task": model.task,
@@ -66,6 +68,14 @@ def _models() -> list[Row]:
         }
         for name, model in MODELS.items()
     ]
+    labels = {
+        "name": "LabelAutoencoder",
+        "task": autoencoder.KIND,
+        "parameters": autoencoder.num_parameters(PAPER_OUTPUTS, own_size),
+        "representation": "class labels",
+        "description": autoencoder.DESCRIPTION,
+    }
+    return [*inverters, labels]
 
 
 def _metrics() -> list[Row]:

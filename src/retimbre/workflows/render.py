@@ -1,7 +1,7 @@
 """A patch to a sound: the shortest way to hear what the knobs do.
 
 `patch_of` turns what a person wrote on a command line (`C=783.991`) into a patch, checked against the instrument;
-`render` plays it and, if asked, writes the sound and the patch.
+`render` plays it and, if asked, writes the sound and the patch. `render_midi` plays a whole MIDI file with it.
 """
 
 import dataclasses
@@ -14,8 +14,10 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError, ExistsError, PatchError
 from retimbre.dsp import audiofile
-from retimbre.dsp.level import is_silent, peak
+from retimbre.dsp.level import fade_out, fit_length, is_silent, peak
+from retimbre.matching.tuning import measure_tuning
 from retimbre.synth.catalog import find_synth
+from retimbre.synth.melody import MOST_SAMPLES
 from retimbre.synth.patches import (
     Patch,
     PatchNote,
@@ -25,6 +27,12 @@ from retimbre.synth.patches import (
     render_patch,
     save_patch,
 )
+from retimbre.workflows.melody import PlayedMelody, play, read_melody
+
+_SILENT = "it is silent with these settings"
+
+# What is faded where a melody is cut to a length: long enough not to click, too short to be heard as a fade.
+_CUT_FADE_S = 0.01
 
 
 @final
@@ -35,12 +43,14 @@ class Rendered:
     Attributes:
         peak: Largest absolute sample; files keep what is beyond 1, players do not.
         remarks: What a listener should know, one clause each.
+        melody: What was played, if it was a melody.
     """
 
     patch: Patch
     samples: Float[Tensor, " samples"]
     peak: float
     remarks: tuple[str, ...]
+    melody: PlayedMelody | None = None
 
 
 def render(
@@ -62,21 +72,51 @@ def render(
         PatchError: The patch cannot be read or does not fit its synthesizer.
         ExistsError: A file is there.
     """
-    for path in (out, patch_out):
-        if path is not None and Path(path).exists() and not force:
-            raise ExistsError(f"{path} is already there; --force overwrites it")
+    _refuse_to_overwrite((out, patch_out), force=force)
     patch = patch if isinstance(patch, Patch) else load_patch(patch)
     samples = render_patch(patch)
     largest = float(peak(samples))
-    if out is not None:
-        _write(Path(out), samples, patch.sample_rate, largest)
-    if patch_out is not None:
-        save_patch(patch_out, patch)
+    _write(patch, samples, out, patch_out)
     found = {
         f"its peak is {largest:.3g}: the file keeps it, but players clip what is beyond 1": largest > 1,
-        "it is silent with these settings": is_silent(samples),
+        _SILENT: is_silent(samples),
     }
     return Rendered(patch, samples, largest, tuple(clause for clause, true in found.items() if true))
+
+
+def render_midi(
+    patch: Patch | str | Path,
+    midi: str | Path,
+    out: str | Path | None = None,
+    *,
+    patch_out: str | Path | None = None,
+    seconds: float = 0.0,
+    force: bool = False,
+) -> Rendered:
+    """Plays a MIDI file with a patch, in tune; arguments as `render`.
+
+    Args:
+        midi: A MIDI file. Its notes give pitch, velocity and gate; the patch's own note says where the patch is tuned.
+        seconds: What to cut the sound to, or to pad it to with silence; 0 lets the last note ring out.
+
+    Raises:
+        MidiError: The MIDI file cannot be read, or holds nothing that can be played.
+        PatchError: The patch cannot be read or does not fit its synthesizer.
+        ExistsError: A file is there.
+    """
+    _refuse_to_overwrite((out, patch_out), force=force)
+    patch = patch if isinstance(patch, Patch) else load_patch(patch)
+    longest_s = MOST_SAMPLES / patch.sample_rate
+    if not 0 <= seconds <= longest_s:
+        raise ConfigError(f"seconds is {seconds:g}, but takes 0 to {longest_s:g} with a melody")
+    melody = read_melody(midi, patch.sample_rate)
+    played = play(melody, patch, measure_tuning(patch))
+    samples = _of_length(played.samples, round(seconds * patch.sample_rate), patch.sample_rate)
+    _write(patch, samples, out, patch_out)
+    remarks = (*played.remarks, _SILENT) if is_silent(samples) else played.remarks
+    return Rendered(
+        patch, samples, float(peak(samples)), remarks, dataclasses.replace(played, samples=samples)
+    )
 
 
 def default_patch(synth: str) -> Patch:
@@ -139,9 +179,32 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
         raise ConfigError(f"the curve of {name} is numbers with commas between, not {text!r}") from None
 
 
-def _write(out: Path, samples: Float[Tensor, " samples"], sample_rate: int, largest: float) -> None:
-    if largest > 1 and out.suffix.lower() == ".flac":
+def _refuse_to_overwrite(paths: Sequence[str | Path | None], *, force: bool) -> None:
+    for path in paths:
+        if path is not None and Path(path).exists() and not force:
+            raise ExistsError(f"{path} is already there; --force overwrites it")
+
+
+def _of_length(
+    samples: Float[Tensor, " samples"], num_samples: int, sample_rate: int
+) -> Float[Tensor, " fitted"]:
+    """A sound cut without a click or padded with silence; as it is for 0 samples."""
+    if not num_samples or num_samples == len(samples):
+        return samples
+    fitted = fit_length(samples, num_samples)
+    fade = min(1.0, _CUT_FADE_S * sample_rate / num_samples)
+    return fade_out(fitted, fraction=fade) if num_samples < len(samples) else fitted
+
+
+def _write(
+    patch: Patch, samples: Float[Tensor, " samples"], out: str | Path | None, patch_out: str | Path | None
+) -> None:
+    largest = float(peak(samples))
+    if out is not None and largest > 1 and Path(out).suffix.lower() == ".flac":
         raise ConfigError(
             f"{out}: the peak is {largest:.3g}, which FLAC cannot hold; write a .wav, which can"
         )
-    audiofile.write(out, samples, sample_rate)
+    if out is not None:
+        audiofile.write(out, samples, patch.sample_rate)
+    if patch_out is not None:
+        save_patch(patch_out, patch)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from retimbre.core.errors import ConfigError, near_miss
+from retimbre.listening.catalog import front_end
+from retimbre.matching.networks.dense import DENSE_LAYERS, DenseNetwork
 from retimbre.matching.networks.paper import CONV_LAYERS, SpectrogramNetwork, WaveNetwork
 from retimbre.matching.networks.residual import ResMel, ResMelConfig
-from retimbre.representation.catalog import representation
 
 # One clip of the paper and its outputs: where the counts of parameters are stated.
 PAPER_SAMPLES = 16_384
@@ -27,19 +28,22 @@ class ModelEntry:
 
     Attributes:
         description: What it is, in a sentence.
-        representation: What it listens through, a name in the catalog of representations.
+        representation: What it listens through, a name in the catalog of representations or of embedders.
         build: From one encoded clip and the number of outputs to a network with fresh weights.
         task: What it is trained for.
+        takes_vectors: Whether it can listen through an embedder.
     """
 
     description: str
     representation: str
     build: Callable[[Tensor, int], nn.Module]
     task: str = "inversion"
+    takes_vectors: bool = False
 
     def num_parameters(self) -> int:
         """Trainable parameters for clips of 16,384 samples and 368 outputs, as in the paper."""
-        example = representation(self.representation, PAPER_SAMPLES).encode(torch.zeros(1, PAPER_SAMPLES))
+        with torch.no_grad():
+            example = front_end(self.representation, PAPER_SAMPLES)(torch.zeros(1, PAPER_SAMPLES))
         return num_trainable(self.build(example, PAPER_OUTPUTS))
 
 
@@ -50,6 +54,11 @@ def num_trainable(network: nn.Module) -> int:
 
 def _conv(name: str) -> Callable[[Tensor, int], nn.Module]:
     return functools.partial(SpectrogramNetwork, layers=CONV_LAYERS[name])
+
+
+def _dense(name: str, representation: str, description: str) -> ModelEntry:
+    build = functools.partial(DenseNetwork, config=DENSE_LAYERS[name])
+    return ModelEntry(description, representation, build, takes_vectors=True)
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -66,6 +75,13 @@ MODELS: dict[str, ModelEntry] = {
         "log-mel",
         functools.partial(ResMel, config=ResMelConfig()),
     ),
+    "FCLinear": _dense("FCLinear", "bag-of-words", "InverSynth's baseline, linear over a bag of words"),
+    "FC1": _dense("FC1", "bag-of-words", "InverSynth's baseline, 1 hidden layer over a bag of words"),
+    "FC2": _dense("FC2", "bag-of-words", "InverSynth's baseline, 2 hidden layers over a bag of words"),
+    "FC3": _dense("FC3", "bag-of-words", "InverSynth's baseline, 3 hidden layers over a bag of words"),
+    "HC": _dense("HC", "handcrafted", "InverSynth's baseline, linear over handcrafted features"),
+    "HC3": _dense("HC3", "handcrafted", "InverSynth's baseline, 3 hidden layers over handcrafted features"),
+    "MLP": _dense("MLP", "statistics", "2 hidden layers over any embedding"),
 }
 
 ALIASES: dict[str, str] = {
@@ -78,6 +94,7 @@ ALIASES: dict[str, str] = {
     "C6XL": "Conv6XL",
     "CE2E": "E2E",
     "CE2E_2D": "Conv6",
+    "FCLin": "FCLinear",
 }
 
 

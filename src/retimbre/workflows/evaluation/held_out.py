@@ -5,7 +5,8 @@ trained for, from the test split of class vectors. Stored clips come from a data
 
 Whether a class vector is held out is decided by its hash (`data.splits`), the same in every run, so held-out clips
 share no class vector with any training on endless pairs, whatever the seeds. A data set may hold out more than that,
-with other fractions; then those of its clips that lie in the training part of the hash are left out and counted. What
+with other fractions; then those of its clips that lie in the training part of the hash are left out and counted. An
+inverter that was trained on one fold of a cross-validation is judged by that fold's own part, rendered or stored. What
 was used is said in `settings`, for the reader of a figure.
 """
 
@@ -23,13 +24,17 @@ from torch import Tensor
 from retimbre.core.config import build, read_run_file
 from retimbre.core.errors import DatasetError
 from retimbre.data.dataset import RenderedSet
-from retimbre.data.splits import SPLITS
+from retimbre.data.manifest import HEADER_FILE, read_header
+from retimbre.data.splits import SPLITS, Folds, indices_of
+from retimbre.dsp.decode import SUFFIXES
 from retimbre.dsp.level import normalise_peak
 from retimbre.matching.inverter import MODEL_FILE, Inverter
-from retimbre.matching.pairs import HELD_OUT, PairBatch, PairSource
+from retimbre.matching.pairs import HELD_OUT, PairSource
+from retimbre.matching.source import PairBatch
 from retimbre.synth.base import Note
 from retimbre.synth.knobs import Parameter
-from retimbre.workflows.dataset.plan import plan_from_header
+from retimbre.synth.parameters import Knobs, ParameterSpace
+from retimbre.workflows.dataset.plan import Plan, plan_from_header
 from retimbre.workflows.training.run import DataConfig, RunConfig, RunFolder, TrainConfig
 
 HeldOutSplit = Literal["test", "validation"]
@@ -54,6 +59,10 @@ class HeldOutClips(abc.ABC):
     @abc.abstractmethod
     def pairs(self, rows: range, device: torch.device) -> PairBatch:
         """The clips of these numbers, from 0 to `count`."""
+
+    @abc.abstractmethod
+    def rerender(self, batch: PairBatch) -> Float[Tensor, "batch samples"]:
+        """The clips of a batch made again from their labels alone, at the level at which they are kept."""
 
     def as_kept(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch samples"]:
         """A rendering at the level at which the clips are kept."""
@@ -92,12 +101,19 @@ class EndlessClips(HeldOutClips):
             "draw": self.source.draw,
             "pitch_hz": [notes.pitch_low_hz, notes.pitch_high_hz],
             "gate_s": [notes.gate_low_s, notes.gate_high_s],
+            "fold": _fold_setting(self.source.folds),
             "as": self.origin,
         }
 
     def pairs(self, rows: range, device: torch.device) -> PairBatch:
         """Renders the clips of these numbers."""
         return self.source.pairs(torch.arange(rows.start, rows.stop, device=device), self.split)
+
+    def rerender(self, batch: PairBatch) -> Float[Tensor, "batch samples"]:
+        """Renders the labels, by the levels of their classes where knobs were drawn at levels."""
+        source = self.source
+        knobs = _labelled_knobs(source.space, batch, at_levels=source.draw == "classes")
+        return source.synth.render_in_chunks(knobs, batch.note, num_samples=source.num_samples)
 
 
 @final
@@ -108,14 +124,16 @@ class StoredClips(HeldOutClips):
     Attributes:
         members: Which clips of the set.
         left_out: Clips of the set's split that a training on endless pairs may have seen.
-        normalised: Whether each clip of the set was scaled to a peak of 1.
+        plan: How the set was made.
+        folds: Which class vectors the inverter's training held out; none for what is always held out.
     """
 
     data: RenderedSet
     split: HeldOutSplit
     members: Int[Tensor, " members"]
     left_out: int
-    normalised: bool
+    plan: Plan
+    folds: Folds | None = None
 
     @property
     def count(self) -> int:
@@ -130,6 +148,7 @@ class StoredClips(HeldOutClips):
             "data_set": str(self.data.folder),
             "fingerprint": self.data.header.fingerprint,
             "split": self.split,
+            "fold": _fold_setting(self.folds or HELD_OUT),
             "left_out": self.left_out,
         }
 
@@ -145,9 +164,25 @@ class StoredClips(HeldOutClips):
             note=Note(notes[:, 0], notes[:, 1], notes[:, 2], chosen.to(device)),
         )
 
+    def rerender(self, batch: PairBatch) -> Float[Tensor, "batch samples"]:
+        """Renders the labels with the set's own synthesizer and levels."""
+        plan = self.plan
+        knobs = _labelled_knobs(plan.space, batch, at_levels=plan.draw != "continuous")
+        audio = plan.synth.render_in_chunks(knobs, batch.note, num_samples=plan.header.num_samples)
+        return self.as_kept(audio)
+
     def as_kept(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch samples"]:
         """Scaled to a peak of 1 if the set's clips are."""
-        return normalise_peak(audio) if self.normalised else audio
+        return normalise_peak(audio) if self.plan.normalise else audio
+
+
+def _labelled_knobs(space: ParameterSpace, batch: PairBatch, *, at_levels: bool) -> Knobs:
+    """The knobs that labels stand for: the very levels, which the way through the unit cube would round."""
+    return space.from_classes(batch.classes) if at_levels else space.from_unit(batch.unit)
+
+
+def _fold_setting(folds: Folds) -> str:
+    return f"{folds.fold} of {folds.count}"
 
 
 # How an inverter was trained
@@ -173,30 +208,53 @@ def endless_clips(
     inverter: Inverter, data: DataConfig, *, size: int, split: HeldOutSplit, seed: int, origin: str
 ) -> EndlessClips:
     """The first `size` clips of a split, drawn as a run with `data` draws them."""
-    # Compiled rendering is equal up to rounding and takes seconds to compile.
-    data = dataclasses.replace(data, folder="", compiled=False)
-    run = RunConfig(inverter.config, TrainConfig(steps=1), data, seed)
+    # What is of training alone, and compiling, which takes seconds for renderings that are equal up to rounding.
+    data = dataclasses.replace(data, folder="", balance="", compiled=False)
+    run = RunConfig(inverter.config, TrainConfig(steps=1), data, seed=seed)
     return EndlessClips(run.pair_source(inverter), size, split, origin)
 
 
-def stored_clips(inverter: Inverter, folder: str | Path, split: HeldOutSplit) -> StoredClips:
+def stored_clips(
+    inverter: Inverter, folder: str | Path, split: HeldOutSplit, folds: Folds | None = None
+) -> StoredClips:
     """The whole held-out split of a data set.
+
+    Args:
+        folds: What the inverter's training held out, if it was a turn of a cross-validation: then the split is that
+            fold's, whatever the set itself holds out.
 
     Raises:
         DatasetError: It is missing or damaged, is not of the inverter's synthesizer, knobs, levels, rate and length, or
             holds nothing out.
     """
+    _check_labelled(Path(folder))
     data = RenderedSet.open(folder)
     plan = plan_from_header(data.header)
     _check_fits(data, {each.name: each for each in plan.space.searched}, dict(plan.space.fixed), inverter)
-    rows = data.split(split)
-    hidden = HELD_OUT.part(data.classes[rows]) >= SPLITS.index(split)
-    members = rows[hidden]
+    if folds is None:
+        rows = data.split(split)
+        members = rows[HELD_OUT.part(data.classes[rows]) >= SPLITS.index(split)]
+    else:
+        rows = members = indices_of(folds.part(data.classes), split)
     if not len(members):
         raise DatasetError(
             f"{data.folder}: its {split} split holds no clip that training cannot have seen; make a larger set"
         )
-    return StoredClips(data, split, members, len(rows) - len(members), plan.normalise)
+    return StoredClips(data, split, members, len(rows) - len(members), plan, folds)
+
+
+def _check_labelled(folder: Path) -> None:
+    """Sends recordings, which have no labels to be right or wrong about, to the command that takes them."""
+    if (folder / HEADER_FILE).is_file():
+        recorded = read_header(folder).kind == "recorded"
+    else:
+        sounds = folder.rglob("*") if folder.is_dir() else [folder]
+        recorded = any(path.suffix.lower() in SUFFIXES and path.is_file() for path in sounds)
+    if recorded:
+        raise DatasetError(
+            f"{folder} holds recordings, which have no labels to measure an inversion by; it takes a data set made by "
+            "`retimbre data synth`, and `retimbre evaluate recordings` takes these"
+        )
 
 
 def _check_fits(

@@ -1,12 +1,13 @@
 """Evaluation: the verb that says how good an inverter is, and everything that the figure depends on.
 
 Held-out clips (`held_out`) are given to each model (`judge_inverter`), and the judgement becomes tables
-(`tables`, `page`). Several models are measured one after another and stand side by side.
-Those that were trained in the same manner hear the same clips; what each heard is in its settings.
+(`tables`, `summary`, `page`). Several models are measured one after another and stand side by side.
+Those that were trained in the same manner hear the same clips; what each heard is in its settings. The first clips
+can be kept as sounds: the original, a re-rendering of its label, and every model's answer (`triples`).
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -20,7 +21,8 @@ from retimbre.matching.networks.catalog import num_trainable
 from retimbre.metrics.bootstrap import Bootstrap
 from retimbre.synth.audibility import DIFFERENCE_FLOOR_DB
 from retimbre.training import devices
-from retimbre.workflows.evaluation import paper, tables
+from retimbre.workflows.evaluation import paper, summary, tables, triples
+from retimbre.workflows.evaluation.contenders import Contender, Measured, labels_of, side_by_side
 from retimbre.workflows.evaluation.held_out import (
     HeldOutClips,
     HeldOutSplit,
@@ -28,13 +30,14 @@ from retimbre.workflows.evaluation.held_out import (
     stored_clips,
     trained_on,
 )
-from retimbre.workflows.evaluation.judge import Judgement, Progress, judge
+from retimbre.workflows.evaluation.judge import Progress, judge
 from retimbre.workflows.evaluation.page import page
 
-SCORES_FILE, PARAMETERS_FILE, PREDICTIONS_FILE, PAGE_FILE = (
+SCORES_FILE, PARAMETERS_FILE, PREDICTIONS_FILE, SUMMARY_FILE, PAGE_FILE = (
     "scores.json",
     "per_parameter.csv",
     "predictions.csv",
+    "summary.txt",
     "report.md",
 )
 
@@ -51,6 +54,7 @@ class EvaluateOptions:
         draw: `classes` renders knobs at their levels, as the paper does, `continuous` anywhere in their travel, `auto`
             as the model was trained.
         audio_clips: How many of the clips are also compared as sounds; 0 for none.
+        save_audio: How many of the clips are kept as sounds to listen to; 0 for none.
         seed: Which clips, and the draws of the intervals.
         device: `auto`, `cpu` or `cuda`.
     """
@@ -60,30 +64,17 @@ class EvaluateOptions:
     real: str = ""
     draw: Literal["auto", "classes", "continuous"] = "auto"
     audio_clips: int = 2048
+    save_audio: int = 0
     seed: int = 0
     device: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuses too few clips, of which nothing can be said."""
-        if self.clips < 2 or self.audio_clips < 0:
+        if self.clips < 2 or self.audio_clips < 0 or self.save_audio < 0:
             raise ConfigError(
-                f"clips is {self.clips} and audio_clips {self.audio_clips}, but they take 2 and 0 or more"
+                f"clips is {self.clips}, audio_clips {self.audio_clips} and save_audio {self.save_audio}, but they "
+                "take 2, 0 and 0 or more"
             )
-
-
-@final
-@dataclasses.dataclass(frozen=True, eq=False)
-class NamedInverter:
-    """A model to be measured.
-
-    Attributes:
-        name: As it was asked for.
-        facts: What was saved with it.
-    """
-
-    name: str
-    inverter: Inverter
-    facts: dict[str, Any]
 
 
 def evaluate(
@@ -111,23 +102,32 @@ def evaluate(
 
     Raises:
         CheckpointError: A model is missing, damaged or foreign.
-        ConfigError: Models of different synthesizers, or one that is named twice.
+        ConfigError: Models of different synthesizers, one that is named twice, or sounds to keep of models that hear
+            different clips or without a folder.
         DatasetError: The data set does not fit a model.
         ExistsError: There are tables already.
     """
     options = options or EvaluateOptions()
     paths = [models] if isinstance(models, str | Path) else list(models)
     files = _free_files(out, force=force)
-    named = _load(paths)
-    judged = [_judge(each, options, progress) for each in named]
-    result = _result([scores for _, scores in judged])
+    if options.save_audio and not files:
+        raise ConfigError("the sounds are kept beside the tables: name a folder for them with --out")
+    contenders = _load(paths, options)
+    groups = side_by_side(contenders)
+    if options.save_audio:
+        triples.check_same_clips(groups)
+    measured = {each.name: _measure(each, options, progress) for each in contenders}
+    result = _result([each.scores for each in measured.values()])
     if files:
-        rows = [
-            row
-            for each, (judgement, _) in zip(named, judged, strict=True)
-            for row in tables.prediction_rows(each.name, each.inverter, judgement)
-        ]
-        _write(files, result, rows)
+        triples.clear(Path(out))
+        sides = [[measured[each.name] for each in group] for group in groups]
+        rows = {each.contender.name: tables.prediction_rows(each) for each in measured.values()}
+        if options.save_audio:
+            device = devices.pick_device(options.device)
+            kept = triples.keep_triples(Path(out), sides[0], options.save_audio, device)
+            result["triples"] = kept.table
+            kept.name_files(sides[0], rows)
+        _write(files, result, rows, summary.summary(sides, rows))
     return result
 
 
@@ -137,59 +137,58 @@ def _free_files(out: str | Path, *, force: bool) -> dict[str, Path]:
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise ExistsError(f"{folder} is a file, but the tables need a folder")
-    files = {name: folder / name for name in (SCORES_FILE, PARAMETERS_FILE, PREDICTIONS_FILE, PAGE_FILE)}
+    names = (SCORES_FILE, PARAMETERS_FILE, PREDICTIONS_FILE, SUMMARY_FILE, PAGE_FILE, triples.LISTEN_FILE)
+    files = {name: folder / name for name in names}
     there = [name for name, path in files.items() if path.exists()]
     if there and not force:
         raise ExistsError(f"{folder} holds {', '.join(there)} already; --force replaces them")
     return files
 
 
-def _load(paths: Sequence[str | Path]) -> list[NamedInverter]:
+def _load(paths: Sequence[str | Path], options: EvaluateOptions) -> list[Contender]:
     if not paths:
         raise ConfigError("there is no model to evaluate; name a run folder, a checkpoint or a shipped model")
-    named: list[NamedInverter] = []
-    for path in paths:
-        if any(each.name == str(path) for each in named):
-            raise ConfigError(f"the model {str(path)!r} is named twice")
-        named.append(NamedInverter(str(path), *read_inverter(path)))
-    first = named[0]
-    for each in named[1:]:
-        if each.inverter.config.synth != first.inverter.config.synth:
+    names = [str(path) for path in paths]
+    labels = labels_of(names, taken=(triples.ORIGINAL, triples.RERENDER))
+    found: list[Contender] = []
+    for name, label in zip(names, labels, strict=True):
+        if any(each.name == name for each in found):
+            raise ConfigError(f"the model {name!r} is named twice")
+        inverter, facts = read_inverter(name)
+        synth, first = inverter.config.synth, found[0] if found else None
+        if first and synth != first.inverter.config.synth:
             raise ConfigError(
-                f"{each.name} is for {each.inverter.config.synth!r} and {first.name} for "
-                f"{first.inverter.config.synth!r}; models side by side take one synthesizer"
+                f"{name} is for {synth!r} and {first.name} for {first.inverter.config.synth!r}; models side by side "
+                "take one synthesizer"
             )
-    return named
+        found.append(Contender(name, label, inverter, facts, _clips(name, inverter, facts, options)))
+    return found
 
 
-def _judge(
-    model: NamedInverter, options: EvaluateOptions, progress: Progress
-) -> tuple[Judgement, dict[str, Any]]:
-    device = devices.pick_device(options.device)
-    clips = _clips(model, options)
-    judgement = judge(
-        model.inverter, clips, audio_clips=options.audio_clips, device=device, progress=progress
-    )
-    settings = _settings(model, clips, options, device)
-    return judgement, tables.model_scores(model.name, model.inverter, judgement, settings)
-
-
-def _clips(model: NamedInverter, options: EvaluateOptions) -> HeldOutClips:
+def _clips(name: str, inverter: Inverter, facts: dict[str, Any], options: EvaluateOptions) -> HeldOutClips:
+    data, origin = trained_on(name, facts)
     if options.real:
-        return stored_clips(model.inverter, options.real, options.split)
-    data, origin = trained_on(model.name, model.facts)
+        return stored_clips(inverter, options.real, options.split, data.held_out())
     if options.draw != "auto":
         data = dataclasses.replace(data, draw=options.draw)
     return endless_clips(
-        model.inverter, data, size=options.clips, split=options.split, seed=options.seed, origin=origin
+        inverter, data, size=options.clips, split=options.split, seed=options.seed, origin=origin
     )
 
 
-def _settings(
-    model: NamedInverter, clips: HeldOutClips, options: EvaluateOptions, device: torch.device
-) -> dict[str, Any]:
+def _measure(model: Contender, options: EvaluateOptions, progress: Progress) -> Measured:
+    device = devices.pick_device(options.device)
+    judgement = judge(
+        model.inverter, model.clips, audio_clips=options.audio_clips, device=device, progress=progress
+    )
+    settings = _settings(model, options, device)
+    scores = tables.model_scores(model.name, model.inverter, judgement, settings)
+    return Measured(model, judgement, scores)
+
+
+def _settings(model: Contender, options: EvaluateOptions, device: torch.device) -> dict[str, Any]:
     """Everything that the figures depend on, and what is known of the training."""
-    config = model.inverter.config
+    config, clips = model.inverter.config, model.clips
     return {
         "measure": "percentile_rank",
         "model": model.name,
@@ -225,13 +224,16 @@ def _result(models: list[dict[str, Any]]) -> dict[str, Any]:
     return {**headline, "models": models, **beside}
 
 
-def _write(files: dict[str, Path], result: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def _write(
+    files: dict[str, Path], result: dict[str, Any], rows: Mapping[str, list[tables.Row]], clip_by_clip: str
+) -> None:
     """Writes each file whole; the scores last, so that a folder that has them has everything."""
-    texts: dict[str, Callable[[], str]] = {
-        PARAMETERS_FILE: lambda: tables.per_parameter_csv(result["models"]),
-        PREDICTIONS_FILE: lambda: tables.predictions_csv(rows),
-        PAGE_FILE: lambda: page(result),
+    texts = {
+        PARAMETERS_FILE: tables.per_parameter_csv(result["models"]),
+        PREDICTIONS_FILE: tables.predictions_csv([row for own in rows.values() for row in own]),
+        SUMMARY_FILE: clip_by_clip,
+        PAGE_FILE: page(result),
     }
     for name, text in texts.items():
-        write_text(files[name], text())
+        write_text(files[name], text)
     write_json(files[SCORES_FILE], result)

@@ -58,12 +58,14 @@ class Answers:
         audible: Whether each searched knob can be heard in each clip.
         pitch_hz: Of the key of each clip.
         gate_s: How long that key is held.
+        row: The number of each clip where it is from: a data set, or the endless split.
     """
 
     predictions: Predictions
     audible: Bool[Tensor, "clips searched"]
     pitch_hz: Float[Tensor, " clips"]
     gate_s: Float[Tensor, " clips"]
+    row: Int[Tensor, " clips"]
 
     @property
     def likeliest(self) -> Int[Tensor, "clips searched"]:
@@ -153,11 +155,13 @@ def _listen(
         knobs = inverter.space.from_unit(batch.unit)
         # The synthesizer's own space has every knob searched, the inverter's may hold some fixed.
         heard = audible(inverter.synth, knobs, batch.note, num_samples=inverter.num_samples)[:, columns]
+        note = batch.note
         of_clips = (scores.masked_fill(~is_class, -torch.inf), batch.classes, heard)
-        kept.append(tuple(each.cpu() for each in (*of_clips, batch.note.pitch_hz, batch.note.gate_s)))
+        # The noise of a clip is that of its number.
+        kept.append(tuple(each.cpu() for each in (*of_clips, note.pitch_hz, note.gate_s, note.noise_seed)))
         progress(len(rows))
-    scores, truth, heard, pitch_hz, gate_s = (torch.cat(each) for each in zip(*kept, strict=True))
-    return Answers(Predictions(scores, truth), heard, pitch_hz, gate_s)
+    scores, truth, heard, pitch_hz, gate_s, row = (torch.cat(each) for each in zip(*kept, strict=True))
+    return Answers(Predictions(scores, truth), heard, pitch_hz, gate_s, row)
 
 
 def _compare(
@@ -183,7 +187,7 @@ def _compare(
         suite = SuiteReference.of(batch.audio, inverter.config.sample_rate)
         for anchor in ANCHORS:
             chosen = classes[anchor][rows.start : rows.stop].to(device)
-            audio = clips.as_kept(_rendered(inverter, chosen, batch.note))
+            audio = clips.as_kept(rendered(inverter, chosen, batch.note))
             values = suite.score(audio, SUITE_MEASURES)
             for measure in SIGNAL_MEASURES:
                 values[measure] = METRICS[measure].compute(batch.audio, audio, inverter.config.sample_rate)
@@ -196,8 +200,9 @@ def _compare(
     }
 
 
-def _rendered(
+def rendered(
     inverter: Inverter, classes: Int[Tensor, "batch searched"], note: Note
 ) -> Float[Tensor, "batch samples"]:
+    """What an answer in classes sounds like, at the synthesizer's own level."""
     knobs = inverter.space.from_unit(class_centres(inverter.space, classes))
     return inverter.synth.render_in_chunks(knobs, note, num_samples=inverter.num_samples)

@@ -28,6 +28,7 @@ def page(result: Row) -> str:
         "# Inversion, measured on held-out clips",
         _headline(models),
         *([_beside_each_other(result)] if len(models) > 1 or "paper" in result else []),
+        *([_triples(result["triples"])] if "triples" in result else []),
         *(section for model in models for section in _model(model)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -76,6 +77,17 @@ def _beside_each_other(result: Row) -> str:
     ]
     note = f"\n\nThe paper's: {paper.LABEL}." if "paper" in result else ""
     return f"## Mean percentile rank\n\n{table(list(rows[0]), cells)}{note}"
+
+
+def _triples(triples: Row) -> str:
+    told = (
+        f"{triples['count']:,} clips are in `{triples['folder']}/`: the original, its true label rendered again, and "
+        f"each model's likeliest answer. [{triples['page']}]({triples['page']}) plays the first of them. The label "
+        f"rendered again differs from the original by {triples['rerender_error_db']:.1f} dB of its energy at most"
+    )
+    beyond = triples["beyond_tolerance"]
+    verdict = f"in {beyond} clips by more than" if beyond else "in no clip by more than"
+    return f"## Sounds to listen to\n\n{told}, {verdict} the {triples['tolerance_db']:g} dB taken for no difference."
 
 
 def _model(model: Row) -> Iterable[str]:

@@ -1,8 +1,9 @@
-"""The judgement of inverters as tables: one JSON value, two CSV files and a page to read.
+"""The judgement of inverters as tables: one JSON value, two CSV files, a text and a page to read.
 
     scores.json          everything, headline first
     per_parameter.csv    a row per model, knob, group and mean, once over all clips and once over those that tell
-    predictions.csv      a row per model and clip: every knob's true and predicted value, and the clip's scores
+    predictions.csv      a row per model and clip: files, every knob's true and predicted class and value, scores
+    summary.txt          the same answers clip by clip as aligned text (`summary`)
     report.md            the same for a reader
 
 Some figures do not exist, and a gap (null, an empty cell, a dash) stands for them. The classes of a choice have no
@@ -21,6 +22,7 @@ from retimbre.metrics.bootstrap import Bootstrap, bootstrap
 from retimbre.metrics.parameters import percentile_rank
 from retimbre.synth.knobs import Choice
 from retimbre.workflows.evaluation import paper
+from retimbre.workflows.evaluation.contenders import Measured
 from retimbre.workflows.evaluation.judge import Answers, Judgement, group_of
 
 Row = dict[str, Any]
@@ -169,28 +171,50 @@ def _paper_columns(model: Row, kind: str, name: str) -> Row:
     }
 
 
-def prediction_rows(name: str, inverter: Inverter, judgement: Judgement) -> list[Row]:
-    """A row per clip: its key, each knob's true and predicted value, its mean percentile rank, its scores as sound."""
+def prediction_rows(measured: Measured) -> list[Row]:
+    """A row per clip: where it is from, its key, its ratios and scores, each knob's true and predicted class and value.
+
+    `exact` is the share of knobs whose likeliest class is the true one; `within_one` the share of ordered knobs where
+    it is that or next to it.
+    """
+    judgement, inverter = measured.judgement, measured.contender.inverter
     answers = judgement.answers
-    truth, answer = answers.predictions.truth.tolist(), answers.likeliest.tolist()
-    ranks = percentile_rank(answers.predictions).mean(dim=1).tolist()
-    measured = {name: values.tolist() for name, values in judgement.scores.get("prediction", {}).items()}
-    searched = inverter.space.searched
-    rows = []
-    for clip in range(len(truth)):
-        row: Row = {"model": name, "clip": clip, **_key(answers, clip)}
-        for column, knob in enumerate(searched):
-            values = knob.class_values()
-            row[f"{knob.name} true"] = values[truth[clip][column]]
-            row[f"{knob.name} predicted"] = values[answer[clip][column]]
-        row["percentile_rank"] = ranks[clip]
-        row |= {measure: values[clip] for measure, values in measured.items() if clip < len(values)}
-        rows.append(row)
+    about = {
+        "model": [measured.contender.name] * len(answers.row),
+        "clip": list(range(len(answers.row))),
+        "row": answers.row.tolist(),
+        "pitch_hz": answers.pitch_hz.tolist(),
+        "gate_s": answers.gate_s.tolist(),
+        **_ratios(inverter, answers),
+        "percentile_rank": percentile_rank(answers.predictions).mean(dim=1).tolist(),
+    }
+    rows = [dict(zip(about, values, strict=True)) for values in zip(*about.values(), strict=True)]
+    for measure, values in judgement.scores.get("prediction", {}).items():
+        # Sounds may have been compared for the first clips only.
+        for row, value in zip(rows, values.tolist(), strict=False):
+            row[measure] = value
+    truth, answer = answers.predictions.truth, answers.likeliest
+    for column, knob in enumerate(inverter.space.searched):
+        values = knob.class_values()
+        of_clips = zip(rows, truth[:, column].tolist(), answer[:, column].tolist(), strict=True)
+        for row, true, predicted in of_clips:
+            row |= {
+                f"{knob.name} true class": true,
+                f"{knob.name} true": values[true],
+                f"{knob.name} predicted class": predicted,
+                f"{knob.name} predicted": values[predicted],
+            }
     return rows
 
 
-def _key(answers: Answers, clip: int) -> Row:
-    return {"pitch_hz": answers.pitch_hz[clip].item(), "gate_s": answers.gate_s[clip].item()}
+def _ratios(inverter: Inverter, answers: Answers) -> dict[str, list[float | None]]:
+    """The share of knobs exactly right and of ordered knobs within one class; a gap where no knob is ordered."""
+    off = (answers.likeliest - answers.predictions.truth).abs()
+    ordered = inverter.head.layout.ordered.to(off.device)
+    near: list[float | None] = [None] * len(off)
+    if ordered.any():
+        near = (off[:, ordered] <= 1).double().mean(dim=1).tolist()
+    return {"exact": (off == 0).double().mean(dim=1).tolist(), "within_one": near}
 
 
 def predictions_csv(rows: Sequence[Row]) -> str:

@@ -20,6 +20,7 @@ import torch
 from retimbre.core.errors import RetimbreError
 from retimbre.core.memory import keep_freed_memory
 from retimbre.dsp.audiofile import find_sounds
+from retimbre.workflows.match.curves import refuse_curves, with_curves, write_curves
 from retimbre.workflows.match.files import (
     INDEX_FILE,
     REPORT_FILE,
@@ -31,6 +32,7 @@ from retimbre.workflows.match.files import (
     write_candidates,
     write_table,
 )
+from retimbre.workflows.match.melody import with_melody, write_melody
 from retimbre.workflows.match.models import load_models
 from retimbre.workflows.match.page import METRICS, index_rows, write_page
 from retimbre.workflows.match.sound import MatchOptions, Progress, ignore, match_sound
@@ -108,6 +110,7 @@ def match(
     refuse_to_overwrite(folders.values(), force=force)
     keep_freed_memory()
     load_models(options.synth, options.models)  # so that a bad model is one error, not one for each sound
+    refuse_curves(options)
     cores = min(available_cores(), torch.get_num_threads())  # OMP_NUM_THREADS is the user's word
     workers = min(workers or cores, len(paths))
     options = dataclasses.replace(options, threads=max(1, cores // workers))
@@ -130,11 +133,14 @@ def available_cores() -> int:
 
 def match_one(sound: Path, folder: Path, options: MatchOptions, progress: Progress = ignore) -> SoundResult:
     """Matches one sound and writes its folder; errors as `match_sound`."""
-    found = match_sound(sound, options, progress=progress)
+    refuse_curves(options, sound)
+    found = with_curves(with_melody(match_sound(sound, options, progress=progress)))
     aside = aside_of(folder)
     aside.mkdir(parents=True)
     try:
         write_candidates(aside, found)
+        write_melody(aside, found)
+        write_curves(aside, found)
         write_page(aside / REPORT_FILE, found)
         write_table(aside, found)
         appear_whole(folder, aside)

@@ -2,6 +2,8 @@
 
     DIR/<stem>/01.wav  01.json    the nearest candidate over all models: its sound, and its patch
                02.wav  02.json    the next, and so on
+               melody.wav         the nearest candidate playing a MIDI file, where one was given
+               curves.*           the knobs that follow the whole recording, where they were asked for
                match.json         everything that is known, for programs
                report.html        the same for ears and eyes, in one file that needs no network
     DIR/index.html                one line for each sound and model, where there are several
@@ -30,6 +32,8 @@ from retimbre.matching.verdict import SCORE_RATE_HZ, Candidate
 from retimbre.synth.knobs import Choice, Parameter, Value
 from retimbre.synth.parameters import ParameterSpace
 from retimbre.synth.patches import save_patch
+from retimbre.workflows.match.curves import curves_entry
+from retimbre.workflows.match.melody import melody_entry
 from retimbre.workflows.match.sound import Match, ModelMatch
 
 FORMAT = "retimbre match"
@@ -143,6 +147,8 @@ def match_table(match: Match) -> dict[str, Any]:
             _candidate_row(number, found, place)
             for number, (found, place, _) in enumerate(ranked(match), start=1)
         ],
+        **melody_entry(match),
+        **curves_entry(match),
         "seconds": {stage: round(seconds, 3) for stage, seconds in match.seconds.items()},
         "interrupted": match.interrupted,
         "versions": versions(),

@@ -8,7 +8,9 @@ from typing import Any
 from retimbre.matching.confidence import BASIS
 from retimbre.matching.verdict import Candidate
 from retimbre.synth.patches import Patch, patch_to_table
+from retimbre.workflows.match.curves import curves_sections
 from retimbre.workflows.match.files import parameter_rows, ranked, versions
+from retimbre.workflows.match.melody import melody_sections
 from retimbre.workflows.match.sound import Match, ModelMatch
 from retimbre.workflows.report.index import IndexRow
 from retimbre.workflows.report.page import (
@@ -62,6 +64,7 @@ def report_page(match: Match) -> ReportPage:
         confidence=Confidence(trust.value, trust.words, BASIS),
         metrics=METRICS,
         versions=[*versions().items()],
+        sections=[*melody_sections(match), *curves_sections(match)],
     )
 
 

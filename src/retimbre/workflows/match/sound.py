@@ -26,6 +26,8 @@ from retimbre.dsp.level import fit_length
 from retimbre.dsp.resample import resample
 from retimbre.matching.audition import Audition, Budget, Meter, search_rate
 from retimbre.matching.confidence import Confidence, confidence
+from retimbre.matching.curves import CurveSettings
+from retimbre.matching.held import check_able_to_curve
 from retimbre.matching.inverter import Inverter
 from retimbre.matching.propose import Proposals, even_pool, joined, network_pool
 from retimbre.matching.search import Found, Search, SearchConfig
@@ -36,7 +38,9 @@ from retimbre.synth.catalog import find_synth
 from retimbre.synth.parameters import ParameterSpace
 from retimbre.synth.patches import synth_at_rate
 from retimbre.training.devices import pick_device
+from retimbre.workflows.curves import FollowedSound
 from retimbre.workflows.match.models import load_models
+from retimbre.workflows.melody import Melody, PlayedMelody
 
 # How many proposals begin a search: those of a network, those drawn evenly beside them, and those drawn evenly
 # where there is no network.
@@ -65,6 +69,8 @@ class MatchOptions:
         target: How a sound is read.
         device: Where candidates are rendered and compared: `auto`, `cpu` or `cuda`.
         threads: How many renderings run side by side on a CPU.
+        melody: What the nearest candidate plays, read at the synthesizer's rate; None for nothing.
+        curves: How the whole recording is followed by moving knobs; None for not at all.
     """
 
     synth: str
@@ -75,6 +81,8 @@ class MatchOptions:
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
+    melody: Melody | None = None
+    curves: CurveSettings | None = None
 
     def __post_init__(self) -> None:
         """Refuses what makes no sense before any sound is read."""
@@ -82,6 +90,8 @@ class MatchOptions:
         pick_device(self.device)
         if not 1 <= self.candidates <= 64:
             raise ConfigError(f"candidates is {self.candidates}, but takes 1 to 64")
+        if self.curves is not None:
+            check_able_to_curve(self.synth)
 
 
 @final
@@ -119,6 +129,8 @@ class Match:
         confidence: In the best candidate of all.
         seconds: Wall time of each stage.
         interrupted: Whether the user ended the refinement early.
+        played: The melody that was asked for, once it is played.
+        followed: The curves that were asked for, once they are found.
     """
 
     target: Target
@@ -128,6 +140,8 @@ class Match:
     confidence: Confidence
     seconds: dict[str, float]
     interrupted: bool
+    played: PlayedMelody | None = None
+    followed: FollowedSound | None = None
 
     @property
     def best(self) -> ModelMatch:

@@ -124,6 +124,24 @@ class Confidence:
 
 @final
 @dataclass(frozen=True, eq=False)
+class ReportSection:
+    """Something more that was made of a match, with sounds of its own, at their own levels.
+
+    Attributes:
+        text: a few sentences on what it is.
+        files: its files, as paths relative to the report.
+        picture: a PNG file; empty for none.
+    """
+
+    heading: str
+    text: str
+    sounds: Sequence[ReportSound]
+    files: Sequence[str]
+    picture: bytes = b""
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class ReportPage:
     """Everything that the report of one sound shows.
 
@@ -133,6 +151,7 @@ class ReportPage:
         facts: short labels and values for the head of the page: which key to play, budget, seconds.
         warnings: sentences on what the listener should know about the source or the match.
         versions: names and versions of what made the page.
+        sections: what follows the patches.
     """
 
     title: str
@@ -144,6 +163,7 @@ class ReportPage:
     confidence: Confidence | None
     metrics: Sequence[MetricColumn]
     versions: Sequence[tuple[str, str]]
+    sections: Sequence[ReportSection] = ()
 
 
 @final
@@ -183,6 +203,9 @@ def render_report(page: ReportPage) -> str:
         several_models=len({candidate.model for candidate in page.candidates}) > 1,
         best=_best(page),
         turns=_turns(page.candidates),
+        sections=[
+            (section, [_section_sound(sound) for sound in section.sounds]) for section in page.sections
+        ],
     )
 
 
@@ -218,6 +241,12 @@ def _shown_sounds(
         )
         for sound, play, level in zip(sounds, played, levels, strict=True)
     ]
+
+
+def _section_sound(sound: ReportSound) -> tuple[str, str]:
+    """A sound's name and its address."""
+    excerpt = sound.samples[: int(MOST_SECONDS * sound.sample_rate)]
+    return sound.name, sound_uri(excerpt, sound.sample_rate)
 
 
 def _curve(level: Float[Tensor, " points"]) -> str:
@@ -270,7 +299,8 @@ def _environment() -> jinja2.Environment:
             f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
         ),
     )
-    environment.filters.update(score=_score, decibels=_decibels, link=_link)
+    png = functools.partial(data_uri, "image/png")
+    environment.filters.update(score=_score, decibels=_decibels, link=_link, png=png)
     return environment
 
 

@@ -2,9 +2,10 @@
 
 A run is begun or continued by the same call. Everything it makes is in its folder (`workflows.run`), and the
 model there is renewed whenever a session ends, so that a run that was stopped half-way can be used and
-continued.
+continued. Several processes may train one run (`training.parallel`): all of them read, the first one writes.
 """
 
+import dataclasses
 import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,15 +20,17 @@ from retimbre.core.files import sha256_of, whole_file, write_json
 from retimbre.matching.networks.catalog import num_trainable
 from retimbre.training import devices
 from retimbre.training.journal import Row, read_journal
+from retimbre.training.launch import joined
 from retimbre.training.loop import FitResult, Progress, Watch, fit
 from retimbre.workflows.report.figures import history_png
+from retimbre.workflows.training.autoencoder import LABEL_AUTOENCODER
 from retimbre.workflows.training.inversion import INVERSION
 from retimbre.workflows.training.kind import Kind, Session
 from retimbre.workflows.training.run import RunConfig, RunFolder, read_run
 
 RUNS_FOLDER = Path("out")
 
-KINDS: dict[str, Kind] = {"inversion": INVERSION}
+KINDS: dict[str, Kind] = {"inversion": INVERSION, "label-autoencoder": LABEL_AUTOENCODER}
 
 
 def train(
@@ -50,16 +53,17 @@ def train(
         progress: Told of every step.
 
     Returns:
-        The run's manifest: where it is, how it ended, how good it is.
+        The run's manifest: where it is, how it ended, how good it is. Empty in all but the first of several processes.
 
     Raises:
         ConfigError: The run file or an override is wrong.
         ExistsError: The folder holds another run.
-        RetimbreError: Training diverged.
+        RetimbreError: Training diverged, or one of several processes was lost.
     """
-    config = read_run(Path(run_file), overrides)
-    folder = Path(out) if str(out) else default_folder(Path(run_file))
-    return run_session(config, Session(folder, device, warm_start, progress))
+    with joined(device) as world:
+        config = read_run(Path(run_file), overrides)
+        folder = Path(out) if str(out) else default_folder(Path(run_file))
+        return run_session(config, Session(folder, device, warm_start, progress, world))
 
 
 def default_folder(run_file: Path) -> Path:
@@ -68,22 +72,26 @@ def default_folder(run_file: Path) -> Path:
 
 
 def run_session(config: RunConfig, session: Session) -> dict[str, Any]:
-    """Begins or continues a run, and leaves its model and its manifest."""
-    folder = RunFolder(session.out)
+    """Begins or continues a run, and leaves its model and its manifest, which the first process returns."""
+    folder, world = RunFolder(session.out), session.world
     prepared = KINDS[config.task.kind].prepare(config, session)
-    folder.open_for(config)
+    if world.is_first:
+        folder.open_for(config)
+    world.wait()  # the others must not read what may be another run's
     result = fit(
         prepared.task,
         prepared.batch_at,
         config.fit_config(),
         validation=prepared.validation(),
         records=folder.records(config),
-        watch=Watch(time.monotonic, session.progress),
+        watch=Watch(time.monotonic, session.progress, world),
     )
-    return conclude(config, folder, result)
+    return conclude(config, folder, result, num_processes=world.size) if world.is_first else {}
 
 
-def conclude(config: RunConfig, folder: RunFolder, result: FitResult) -> dict[str, Any]:
+def conclude(
+    config: RunConfig, folder: RunFolder, result: FitResult, *, num_processes: int
+) -> dict[str, Any]:
     """Writes the curves, the model and the manifest of a session that ended."""
     rows = read_journal(folder.journal)
     with whole_file(folder.history) as aside:
@@ -119,8 +127,11 @@ def conclude(config: RunConfig, folder: RunFolder, result: FitResult) -> dict[st
             "torch": torch.__version__,
         },
         "hardware": devices.describe(),
+        "processes": num_processes,
         "config": dump(config),
     }
+    if "sounds" in facts:
+        manifest["passed_over"] = facts["sounds"]["passed_over"]
     write_json(folder.manifest, manifest)
     return manifest
 
@@ -132,7 +143,7 @@ def last_validation(rows: Sequence[Row], step: int) -> dict[str, float]:
 
 def rehearse(config: RunConfig, session: Session) -> dict[str, Any]:
     """Two steps of a run without writing anything: what it resolves to, its sizes, and the seconds its parts take."""
-    prepared = KINDS[config.task.kind].prepare(config, session)
+    prepared = KINDS[config.task.kind].prepare(config, dataclasses.replace(session, rehearsal=True))
     size = config.train.batch_size
     # The first update of a process sets up its kernels, so a second one is timed.
     prepared.task.update(prepared.batch_at(1), step=1)

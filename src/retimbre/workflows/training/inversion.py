@@ -10,12 +10,16 @@ from retimbre.core.errors import CheckpointError, ConfigError
 from retimbre.data.dataset import RenderedSet
 from retimbre.matching.inverter import Inverter, InverterConfig, find_checkpoint, load_inverter, save_inverter
 from retimbre.matching.networks.catalog import num_trainable
-from retimbre.matching.pairs import FileSource, PairBatch, Source
+from retimbre.matching.pairs import FileSource
+from retimbre.matching.source import PairBatch, Source
 from retimbre.matching.task import InversionTask
 from retimbre.training import checkpoint, devices
 from retimbre.training.checkpoint import TRAINING_KIND
+from retimbre.training.parallel import World
+from retimbre.workflows.training.hearing import embedded
 from retimbre.workflows.training.kind import Kind, Prepared, Session
 from retimbre.workflows.training.run import RunConfig, RunFolder
+from retimbre.workflows.training.sounds import Recordings, listening_of, recordings_of
 
 # Validation clips are rendered and measured in pieces of this many, which bounds the memory of both.
 VALIDATION_BATCH = 256
@@ -30,15 +34,22 @@ def prepare(config: RunConfig, session: Session) -> Prepared[PairBatch]:
     inverter = Inverter(inverter_config(config))
     if session.warm_start:
         warm_up(inverter, session.warm_start)
-    source = pairs_of(config, inverter)
-    task = InversionTask(inverter, config.update_config(), device)
-    size = config.train.batch_size
+    source = embedded(config, session, inverter, pairs_of(config, inverter))
+    listening = listening_of(config.sounds, inverter, config.seed)
+    task = InversionTask(inverter, config.update_config(), device, session.world, listening)
+    share = session.world.share(pairs_in_batch(config, session.world))
     return Prepared(
         task=task,
-        batch_at=lambda step: source.batch(step, size, "train", device),
-        validation=lambda: validation_batches(source, config.data.validation_clips, device),
-        sizes=sizes(inverter),
+        batch_at=lambda step: source.part(step, share, "train", device),
+        validation=lambda: validation_batches(source, config.data.validation_clips, device, session.world),
+        sizes=sizes(inverter) | (recordings.summary() if (recordings := heard(config)) else {}),
     )
+
+
+def pairs_in_batch(config: RunConfig, world: World) -> int:
+    """How many pairs an update takes; where they count nothing, as few as there can be."""
+    listens_only = bool(config.sounds.folder) and config.sounds.loss.parameter_weight == 0.0
+    return world.size if listens_only else config.train.batch_size
 
 
 def inverter_config(config: RunConfig) -> InverterConfig:
@@ -70,6 +81,8 @@ def pairs_of(config: RunConfig, inverter: Inverter) -> Source:
     Raises:
         ConfigError: A data set on disk is of another synthesizer, other knobs, or another rate or length.
     """
+    if config.data.labels_from:
+        raise ConfigError("[data] labels_from is for a label autoencoder; an inverter takes the labels of its sounds")
     if not config.data.folder:
         return config.pair_source(inverter)
     data = RenderedSet.open(config.data.folder)
@@ -92,9 +105,11 @@ def pairs_of(config: RunConfig, inverter: Inverter) -> Source:
     )
 
 
-def validation_batches(source: Source, num_clips: int, device: torch.device) -> Sequence[PairBatch]:
-    """The held-out clips, rendered once."""
-    starts = range(0, num_clips, VALIDATION_BATCH)
+def validation_batches(
+    source: Source, num_clips: int, device: torch.device, world: World
+) -> Sequence[PairBatch]:
+    """This process's portion of the held-out clips, rendered once; whole pieces, which are measured as by one alone."""
+    starts = world.portion(range(0, num_clips, VALIDATION_BATCH))
     return [
         source.pairs(
             torch.arange(start, min(start + VALIDATION_BATCH, num_clips), device=device), "validation"
@@ -118,9 +133,19 @@ def sizes(inverter: Inverter) -> dict[str, Any]:
 
 def facts(config: RunConfig) -> dict[str, Any]:
     """What held-out clips have to be like, for who has the model alone; a data set on disk says it itself."""
-    told = {"draw", "pitch_hz", "gate_s", "folds", "fold"}
-    table = {} if config.data.folder else dump(config.data)
-    return {"pairs": {name: value for name, value in table.items() if name in told}}
+    told = {"folds", "fold"} if config.data.folds else set[str]()
+    told |= set[str]() if config.data.folder else {"draw", "pitch_hz", "gate_s"}
+    pairs = {name: value for name, value in dump(config.data).items() if name in told}
+    recordings = heard(config)
+    return {"pairs": pairs} | ({"sounds": recordings.facts()} if recordings else {})
+
+
+def heard(config: RunConfig) -> Recordings | None:
+    """The recordings of a run; None for a run without."""
+    if not config.sounds.folder:
+        return None
+    task = inverter_config(config)
+    return recordings_of(config.sounds, task.sample_rate, round(task.seconds * task.sample_rate))
 
 
 def export(config: RunConfig, folder: RunFolder, facts: dict[str, Any]) -> Inverter:

@@ -13,7 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from torch import nn
 
-from retimbre.training.loop import Progress, Task
+from retimbre.training.loop import Progress
+from retimbre.training.parallel import ALONE, World
+from retimbre.training.task import Task
 from retimbre.workflows.training.run import RunConfig, RunFolder
 
 Batch = TypeVar("Batch")
@@ -29,12 +31,16 @@ class Session:
         warm_start: A model (file, run folder or shipped name) whose weights a new run begins with; empty for
             fresh ones.
         progress: Told of every step.
+        world: The processes that train together. A kind makes what is this process's share, and nothing else.
+        rehearsal: Whether nothing may be written.
     """
 
     out: Path
     device: str = "auto"
     warm_start: str = ""
     progress: Callable[[Progress], object] = lambda progress: None
+    world: World = ALONE
+    rehearsal: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +49,8 @@ class Prepared(Generic[Batch]):
 
     Attributes:
         task: What is trained, on the device of the session.
-        batch_at: The batch of a step, 1 for the first.
-        validation: Renders or reads the held-out batches.
+        batch_at: The batch of a step, 1 for the first: the rows that are this process's.
+        validation: Renders or reads the held-out batches that are this process's.
         sizes: What a rehearsal tells about the network, by name.
     """
 

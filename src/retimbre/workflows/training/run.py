@@ -7,7 +7,7 @@
     RUN/model.safetensors   the inverter: the average of the weights at the best validation
     RUN/run.json            versions, hardware, seed, clips seen, seconds, quality
 
-A run file is TOML or JSON with the tables [task], [data] and [train]; see `runs/` for examples and
+A run file is TOML or JSON with the tables [task], [data], [sounds] and [train]; see `runs/` for examples and
 `docs/models.md` for every option. A folder belongs to one run: starting another one in it is refused, and
 starting the same one goes on.
 """
@@ -20,6 +20,7 @@ from typing import Any, Literal
 from retimbre.core.config import apply_overrides, build, dump, read_run_file, write_toml
 from retimbre.core.errors import ConfigError, ExistsError
 from retimbre.data.splits import Folds
+from retimbre.matching.autoencoder import LabelAutoencoderConfig
 from retimbre.matching.inverter import MODEL_FILE, Inverter, InverterConfig
 from retimbre.matching.pairs import HELD_OUT, NoteRange, PairSource
 from retimbre.matching.task import UpdateConfig
@@ -28,6 +29,7 @@ from retimbre.training.devices import Precision
 from retimbre.training.journal import Journal, TensorBoard
 from retimbre.training.loop import FitConfig, Records
 from retimbre.training.schedule import ScheduleConfig
+from retimbre.workflows.training.sounds import SoundsConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,8 @@ class DataConfig:
 
     folder: str = ""
     """A data set made by `retimbre data synth`; empty renders endless pairs instead."""
+    labels_from: str = ""
+    """An inverter whose answers to the sounds in `folder` are the labels; for label autoencoders."""
     balance: str = ""
     """A knob whose classes are made equally frequent in training on a data set; empty for none."""
     draw: Literal["classes", "continuous"] = "classes"
@@ -54,6 +58,8 @@ class DataConfig:
     """Folds of a cross-validation over class vectors; 0 for the split that is always held out."""
     fold: int = 0
     """Which fold is held out."""
+    cache: str = ""
+    """Where a network that listens through an embedder keeps embeddings, for several runs; empty for the run folder."""
     validation_clips: int = 2048
     """Held-out clips that every validation goes through."""
 
@@ -65,6 +71,8 @@ class DataConfig:
             raise ConfigError(f"[data] pairs is {self.pairs}, but takes 0 or more, and 0 with a folder")
         if self.balance and not self.folder:
             raise ConfigError("[data] balance needs a folder: endless pairs are even already")
+        if self.labels_from and not self.folder:
+            raise ConfigError("[data] labels_from needs a folder: of the sounds that the inverter is to hear")
         if self.fold and not self.folds:
             raise ConfigError(f"[data] fold is {self.fold}, but folds is 0")
         self.held_out()
@@ -127,9 +135,10 @@ class TrainConfig:
 class RunConfig:
     """A run file."""
 
-    task: InverterConfig
+    task: InverterConfig | LabelAutoencoderConfig
     train: TrainConfig
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    sounds: SoundsConfig = dataclasses.field(default_factory=SoundsConfig)
     seed: int = 0
     """Which weights, pairs and orders."""
 
@@ -183,7 +192,7 @@ class RunConfig:
 
 
 # What may change from one session of a run to the next: how long and how it is watched, not what is learned.
-MAY_CHANGE = {
+MAY_CHANGE = {("data", "cache")} | {
     ("train", name)
     for name in (
         *("steps", "minutes", "patience", "threads", "tensorboard"),

@@ -26,6 +26,19 @@
   addEventListener("beforeprint", () => { opened = closed(); opened.forEach((item) => { item.open = true; }); });
   addEventListener("afterprint", () => { opened.forEach((item) => { item.open = false; }); });
 
+  // Sounds beside the player's take turns: one that starts goes on from where the other stopped.
+  for (const group of findAll(".turns")) {
+    const sounds = [...group.querySelectorAll("audio")];
+    for (const sound of sounds) {
+      sound.addEventListener("play", () => {
+        for (const other of sounds.filter((one) => one !== sound && !one.paused)) {
+          other.pause();
+          sound.currentTime = other.currentTime;
+        }
+      });
+    }
+  }
+
   const player = find("#player");
   if (!player) return;
   const radios = findAll('input[name="sound"]');
@@ -185,7 +198,7 @@
     }
   }
 
-  Promise.all(findAll("audio").map(decode)).then((decoded) => {
+  Promise.all(findAll("figure audio").map(decode)).then((decoded) => {
     buffers = decoded;
     connect();
     hear(0);

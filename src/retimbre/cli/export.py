@@ -1,0 +1,83 @@
+"""`retimbre export`: models as files that other programs use."""
+
+from typing import Annotated, Any
+
+import typer
+
+from retimbre.cli import console
+from retimbre.cli.options import Force, Json, OutFolder
+from retimbre.core.errors import PartialFailure
+
+app = typer.Typer(help="Write models for other programs.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Write models for other programs."""
+
+
+@app.command()
+def onnx(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Models: run folders, checkpoint files or shipped names."),
+    ],
+    out: OutFolder,
+    opset: Annotated[
+        int, typer.Option("--opset", help="Version of the set of operators: 18 to 21; older is read by more.")
+    ] = 18,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check", help="Run each file in onnxruntime and refuse one that differs from torch."
+        ),
+    ] = True,
+    network_only: Annotated[
+        bool,
+        typer.Option("--network-only", help="Inverters take features in place of audio."),
+    ] = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Writes models as ONNX files, which programs without torch can run.
+
+    Each is one file that takes audio, and a .json beside it that says what goes in and which knob and value each
+    number that comes out is of. docs/export.md shows how to use them.
+
+    Example:
+        retimbre export onnx subtractive-resmel --out exported
+    """
+    from retimbre.workflows.export.onnx import OnnxOptions, export_onnx
+
+    options = OnnxOptions(opset=opset, check=check, network_only=network_only)
+    with console.progress("exporting", total=len(models)) as advance:
+        run = export_onnx(models, out, options, force=force, progress=advance)
+    if json:
+        console.show_json({"files": [_brief(file) for file in run.files], "failures": run.failures})
+    else:
+        console.show_table([_row(file) for file in run.files])
+    for name, reason in run.failures.items():
+        console.say(f"failed: {reason if name in reason else f'{name}: {reason}'}")
+    if run.failures:
+        raise PartialFailure(f"{len(run.failures)} of {len(models)} models could not be exported")
+
+
+def _brief(exported: Any) -> dict[str, Any]:
+    return {
+        "model": exported.model,
+        "file": str(exported.file),
+        "sidecar": str(exported.sidecar),
+        "num_bytes": exported.num_bytes,
+        "seconds": exported.seconds,
+        "largest_differences": exported.differences or None,
+    }
+
+
+def _row(exported: Any) -> dict[str, Any]:
+    differences = exported.differences.values()
+    return {
+        "file": str(exported.file),
+        "megabytes": f"{exported.num_bytes / 1e6:.2f}",
+        "seconds": f"{exported.seconds:.1f}",
+        "largest difference from torch": f"{max(differences):.2g}" if differences else None,
+    }
