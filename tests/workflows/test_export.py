@@ -310,6 +310,8 @@ def test_what_cannot_be_exported_is_refused_with_its_reason(tmp_path: Path) -> N
         export_onnx(["nothing"], tmp_path)
     with pytest.raises(ConfigError, match="no model to export"):
         export_onnx([], tmp_path)
+    with pytest.raises(ExistsError, match="is a file, but models are written to a folder"):
+        export_onnx(["nothing"], tmp_path / "last.safetensors")
     with pytest.raises(ConfigError, match="opset is 9, but takes 18 to 21"):
         OnnxOptions(opset=9)
 

@@ -18,6 +18,7 @@ import contextlib
 import datetime
 import os
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -36,6 +37,9 @@ MEETING_TIMEOUT = datetime.timedelta(minutes=2)
 # A process that is killed closes its connections, which is noticed at once. The time is for one that hangs or whose
 # machine has gone: far longer than one process may keep the others waiting, while it writes a state or compiles.
 SILENCE_TIMEOUT = datetime.timedelta(minutes=5)
+
+# How long the first process waits for others that have an error of their own to tell.
+_LINGER_S = 5.0
 
 # What a shell reports for a program that Ctrl-C ended: 128 and the number of the signal.
 _INTERRUPTED = 130
@@ -69,11 +73,11 @@ def joined(device: str) -> Iterator[World]:
                 world.wait()  # whoever ends before all are connected makes the others' transports complain
             yield world
         except (RetimbreError, OSError, KeyboardInterrupt) as error:
-            if not _may_tell(store):
+            if not _may_tell(store, world):
                 raise SystemExit(_status(error)) from error
             raise
         except Exception:
-            _may_tell(store)  # the others have nothing to add to a mistake of the program
+            _may_tell(store, world)  # the others have nothing to add to a mistake of the program
             raise
         finally:
             if distributed.is_initialized():
@@ -144,12 +148,19 @@ def _sigterm_as_error(world: World) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _may_tell(store: Store) -> bool:
+def _may_tell(store: Store, world: World) -> bool:
     """Whether this process is the first with something to tell."""
     try:
-        return store.add("retimbre/told", 1) == 1
+        turn = store.add("retimbre/told", 1)
+        # The first process keeps the store, so it lingers until all have asked, or are not going to.
+        patient_until_s = time.monotonic() + _LINGER_S
+        while world.is_first and store.add("retimbre/told", 0) < world.size:
+            if time.monotonic() > patient_until_s:
+                break
+            time.sleep(0.05)
     except RuntimeError:  # the store has ended with the process that kept it, and cannot say who has told
         return True
+    return turn == 1
 
 
 def _status(error: BaseException) -> int:

@@ -99,7 +99,7 @@ def export_onnx(
 
     Raises:
         ConfigError: No model, or two whose files would have one name.
-        ExistsError: A file is there already.
+        ExistsError: A file is there already, or the folder is one.
         CheckpointError: The only model cannot be read.
         MissingExtra: The libraries that write ONNX files are not installed.
         RetimbreError: The only model cannot be exported, or is not the same in onnxruntime.
@@ -107,6 +107,8 @@ def export_onnx(
     options = options or OnnxOptions()
     if not models:
         raise ConfigError("there is no model to export")
+    if Path(out).is_file():
+        raise ExistsError(f"{out}: is a file, but models are written to a folder")
     _check_installed(options)
     run = OnnxRun([], {})
     for model in models:

@@ -1,5 +1,6 @@
 """Which networks are asked for proposals: the ones that were named, or those that came with the program."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,12 +34,18 @@ def load_models(synth: str, models: Sequence[str]) -> dict[str, Inverter | None]
 
 
 def shipped_for(synth: str) -> list[str]:
-    """The names of the shipped inverters of a synthesizer."""
-    return [
-        name
+    """The names of the shipped inverters to ask about a synthesizer: those whose cards say `preferred`, else all."""
+    fitting = {
+        name: path
         for name, path in shipped_checkpoints().items()
         if read_header(path).metadata.get("config", {}).get("synth") == synth
-    ]
+    }
+    return [name for name, path in fitting.items() if _is_preferred(path)] or list(fitting)
+
+
+def _is_preferred(weights: Path) -> bool:
+    card = weights.with_suffix(".json")
+    return card.is_file() and bool(json.loads(card.read_text(encoding="utf-8")).get("preferred"))
 
 
 def _short_name(model: str) -> str:
