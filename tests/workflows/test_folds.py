@@ -6,8 +6,8 @@ import statistics
 from pathlib import Path
 
 import pytest
-from scipy import stats
 import torch
+from scipy import stats
 
 from retimbre.core import random
 from retimbre.core.errors import ConfigError, PartialFailure

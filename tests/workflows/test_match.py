@@ -15,6 +15,7 @@ from retimbre.matching.inverter import Inverter, InverterConfig, save_inverter
 from retimbre.synth.patches import load_patch, render_patch
 from retimbre.workflows.match.batch import match, summary
 from retimbre.workflows.match.files import plan_folders
+from retimbre.workflows.match.models import shipped_for
 from retimbre.workflows.match.page import key_name
 from retimbre.workflows.match.sound import MatchOptions
 
@@ -249,3 +250,9 @@ def test_an_unknown_synthesizer_is_refused_with_the_near_miss() -> None:
 )
 def test_a_pitch_is_named_after_the_nearest_key(pitch_hz: float, name: str) -> None:
     assert key_name(pitch_hz) == name
+
+
+def test_of_several_shipped_inverters_the_preferred_one_is_asked() -> None:
+    assert shipped_for("subtractive") == ["subtractive-notes"]
+    assert shipped_for("fm") == ["fm-resmel"]
+    assert shipped_for("wavetable") == []
