@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from retimbre.listening.base import FittedEmbedder
 from retimbre.matching.inverter import Inverter, InverterConfig, save_inverter
 
 
@@ -22,7 +23,8 @@ def test_a_model_becomes_a_file_and_its_description(run, tmp_path: Path) -> None
     (file,) = json.loads(output)["files"]
     assert Path(file["file"]).stat().st_size == file["num_bytes"]
     assert json.loads(Path(file["sidecar"]).read_text())["synth"] == "two-sine"
-    assert max(file["largest_differences"].values()) < 1e-4
+    assert max(file["held_differences"].values()) < 1e-4
+    assert file["only_reported_differences"] is None
     status, output, errors = run("export", "onnx", model, "--out", tmp_path / "out")
     assert (status, output) == (2, "")
     assert "exists already; --force overwrites it" in errors
@@ -37,6 +39,28 @@ def test_a_bad_model_among_good_ones_is_listed(run, tmp_path: Path) -> None:
     assert "failed: there is no model 'nothing'" in errors
     assert "error: 1 of 2 models could not be exported" in errors
     assert json.loads((tmp_path / "out" / "tones.json").read_text())["inputs"][0]["name"] == "features"
+
+
+def test_a_model_whose_features_jump_is_written_with_one_line_of_warning(run, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Inverter(InverterConfig("two-sine", "FC1", seconds=0.25)).eval()
+    assert isinstance(model.front_end, FittedEmbedder)
+    model.front_end.fit(0.1 * torch.randn(64, model.num_samples), seed=0)
+    save_inverter(tmp_path / "words.safetensors", model, facts={})
+    status, output, errors = run(
+        "export", "onnx", tmp_path / "words.safetensors", "--out", tmp_path, "--json"
+    )
+    assert status == 0
+    (file,) = json.loads(output)["files"]
+    whole = file["only_reported_differences"]["probabilities"]
+    (line,) = errors.splitlines()
+    assert line.startswith("warning: ")
+    assert f"from audio on it differs from torch by up to {whole:.2g} in probabilities and " in line
+    parity = json.loads(Path(file["sidecar"]).read_text())["parity"]
+    assert parity["held"]["largest_differences"] == file["held_differences"]
+    assert max(file["held_differences"].values()) <= parity["held"]["tolerance"] == 1e-4
+    assert parity["only_reported"]["largest_differences"] == file["only_reported_differences"]
+    assert "tolerance" not in parity["only_reported"]
 
 
 def test_an_unknown_operator_set_is_refused_before_anything_is_read(run, tmp_path: Path) -> None:

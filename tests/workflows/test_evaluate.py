@@ -206,7 +206,7 @@ def test_true_classes_match_the_clips_of_a_normalised_set_in_level(tmp_path: Pat
         ({"synth": "fm4"}, "its synthesizer: fm4, but the model's: fm"),
         ({"seconds": 2 * SHORT_S}, "its samples: 4096, but the model's: 2048"),
         ({"sample_rate": 8000}, "its sample rate: 8000, but the model's: 16384"),
-        ({"num_levels": 5}, "its levels of A are not the model's"),
+        ({"num_levels": 5}, "its levels of A: 5, but the model's: 16"),
         ({"parameters": ParameterFile(fixed={"D": 0.5})}, "its searched knobs"),
         ({"size": 1}, "its test split holds no clip"),
     ],
@@ -220,7 +220,7 @@ def test_a_data_set_that_is_not_the_models_is_refused_by_what_differs(
 
 def test_a_data_set_with_another_fixed_value_is_refused(tmp_path: Path) -> None:
     folder = make_set(tmp_path / "set", parameters=ParameterFile(fixed={"A": 0.5}))
-    with pytest.raises(DatasetError, match=r"A is held at 0\.5, but the model's at 1"):
+    with pytest.raises(DatasetError, match=r"its fixed A: 0\.5, but the model's: 1"):
         stored_clips(Inverter(InverterConfig("fm", "C1", seconds=SHORT_S, fixed={"A": 1.0})), folder, "test")
 
 

@@ -122,3 +122,50 @@ def test_the_command_prints_one_json_value_or_one_line_about_what_is_wrong(
     assert "broken.wav" in printed.err
     assert run(["evaluate", "recordings", name, "--real", str(folder), "--only", "nothing*"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_one_recording_gives_values_without_intervals_and_says_so(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = [model(tmp_path / f"{seed}.safetensors", seed) for seed in (0, 1)]
+    command = ["evaluate", "recordings", *models, "--real", str(folder), "--only", "a*"]
+    assert run([*command, "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("one recording says nothing about others, so there is no interval") == 1
+    assert " to " not in shown.replace("difference to", "")
+    result = json.loads((tmp_path / "out/scores.json").read_text())
+    figures = [result, *result["models"][1]["difference"]["likeliest"].values()]
+    figures += [each for entry in result["models"] for each in entry["readings"]["likeliest"].values()]
+    assert {(each["n"], each["low"], each["high"]) for each in figures} == {(1, None, None)}
+    page = (tmp_path / "out/report.md").read_text()
+    assert "there is no interval" in page
+    assert "95 %" not in page
+
+
+def test_the_device_is_chosen_by_an_option_and_one_that_is_not_there_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "evaluate",
+        "recordings",
+        model(tmp_path / "plain.safetensors", 0),
+        "--real",
+        str(folder),
+        "--json",
+    ]
+    assert run([*command, "--device", "cpu"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"]["device"] == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert run([*command, "--device", "cuda"]) == 2
+    assert "device 'cuda' is not available" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_models_are_measured_on_a_gpu_as_on_the_cpu(folder: Path, tmp_path: Path) -> None:
+    name = model(tmp_path / "plain.safetensors", 0)
+    values = [
+        evaluate_recordings(name, folder, options=RecordingsOptions(device=device, candidates=1))["value"]
+        for device in ("cpu", "cuda")
+    ]
+    # The likeliest classes are the same, and the judgement is the CPU's for both.
+    assert values[0] == pytest.approx(values[1], rel=1e-6)

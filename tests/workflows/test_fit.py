@@ -4,16 +4,21 @@ import csv
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from retimbre.core.errors import CheckpointError, ConfigError, ExistsError, RetimbreError
+from retimbre.core.errors import CheckpointError, ConfigError, DatasetError, ExistsError, RetimbreError
+from retimbre.data.dataset import RenderedSet
+from retimbre.data.manifest import Fractions
 from retimbre.matching import task as tasks
 from retimbre.matching.inverter import load_inverter
+from retimbre.synth.levels import ParameterFile
 from retimbre.workflows.dataset.plan import SetOptions
 from retimbre.workflows.dataset.prepare import make_dataset
 from retimbre.workflows.training.fit import rehearse, run_session, train
+from retimbre.workflows.training.inversion import prepare
 from retimbre.workflows.training.kind import Session
 from retimbre.workflows.training.run import RunConfig, RunFolder, read_run
 
@@ -144,8 +149,11 @@ def test_a_warm_start_begins_with_the_weights_of_a_model_and_refuses_another_sha
     for name, weights in first.items():
         # Weight decay and the stored 16 bits.
         torch.testing.assert_close(second[name], weights, atol=1e-3, rtol=1e-3)
-    with pytest.raises(CheckpointError, match="do not fit this run"):
+    with pytest.raises(CheckpointError) as refused:
         train(run_file, tmp_path / "third", overrides=["task.model=C2"], warm_start=str(tmp_path / "first"))
+    shapes = "over db-spectrogram of 4096 samples, 12 outputs for two-sine"
+    said = f"first/model.safetensors: is Conv1 {shapes}, but the run's is Conv2 {shapes}"
+    assert str(refused.value).endswith(said)
 
 
 def test_a_failing_batch_ends_the_run_with_its_error_and_leaves_no_model(
@@ -168,9 +176,88 @@ def test_every_run_file_of_the_project_is_valid(path: Path) -> None:
     assert config.train.warmup_steps < config.train.steps
 
 
+def on_set(folder: Path, *others: str) -> list[str]:
+    """A tiny run of the voice `fm` on a data set."""
+    return [
+        f'data.folder="{folder}"',
+        "data.validation_clips=4",
+        "task.synth=fm",
+        "task.seconds=0.0625",
+        *others,
+    ]
+
+
+def fm_set(folder: Path, **options: Any) -> Path:
+    make_dataset(folder, SetOptions("fm", size=60, seconds=0.0625, **options))
+    return folder
+
+
 def test_a_run_can_train_on_a_data_set_of_the_same_synthesizer(run_file: Path, tmp_path: Path) -> None:
     make_dataset(tmp_path / "set", SetOptions("two-sine", size=60, seconds=0.25))
     overrides = [f'data.folder="{tmp_path / "set"}"', "data.validation_clips=4"]
     assert train(run_file, tmp_path / "run", overrides=overrides)["finished"]
-    with pytest.raises(ConfigError, match="samples"):
+    with pytest.raises(ConfigError, match=r"its samples: 4096, but the run's: 8192; .* \[task\] seconds"):
         run_session(read_run(run_file, [*overrides, "task.seconds=0.5"]), Session(tmp_path / "other"))
+
+
+@pytest.mark.parametrize(
+    ("options", "overrides", "message"),
+    [
+        ({"num_levels": 8}, [], r"its levels of A: 8, but the run's: 16; .* \[task\.levels\]"),
+        (
+            {"parameters": ParameterFile(searched={"A": "steps 16 from 0.5 to 1"})},
+            [],
+            r"its levels of A: 0\.5 as level 0, but the run's: 0\.001 as level 0; .* \[task\.levels\]",
+        ),
+        (
+            {"parameters": ParameterFile(fixed={"attack": 0.9})},
+            ["task.fixed.attack=0.0"],
+            r"its fixed attack: 0\.9, but the run's: 0; .* \[task\.fixed\]",
+        ),
+        ({"parameters": ParameterFile(fixed={"attack": 0.9})}, [], r"its searched knobs: .* \[task\.fixed\]"),
+        ({"sample_rate": 8000}, [], r"its sample rate: 8000, but the run's: 16384; .* \[task\] sample_rate"),
+    ],
+    ids=["fewer levels", "other levels", "other fixed value", "fixed knob", "rate"],
+)
+def test_a_set_whose_classes_mean_something_else_is_refused_with_its_remedy(
+    options: dict[str, Any], overrides: list[str], message: str, run_file: Path, tmp_path: Path
+) -> None:
+    config = read_run(run_file, on_set(fm_set(tmp_path / "set", **options), *overrides))
+    with pytest.raises(ConfigError, match=message):
+        run_session(config, Session(tmp_path / "run"))
+
+
+FM_KNOBS = ("A", "C", "D", "M", "attack", "decay", "release", "sustain", "sustain_level")
+
+
+@pytest.mark.parametrize(
+    ("options", "overrides"),
+    [
+        ({"num_levels": 8}, ["task.levels={" + ", ".join(f"{name} = 8" for name in FM_KNOBS) + "}"]),
+        ({"parameters": ParameterFile(fixed={"attack": 0.9})}, ["task.fixed={attack = 0.9}"]),
+        ({"draw": "continuous"}, []),
+    ],
+    ids=["levels", "fixed", "continuous"],
+)
+def test_a_run_that_says_what_the_set_has_trains_on_it(
+    options: dict[str, Any], overrides: list[str], run_file: Path, tmp_path: Path
+) -> None:
+    config = read_run(run_file, on_set(fm_set(tmp_path / "set", **options), *overrides))
+    told = rehearse(config, Session(tmp_path / "run"))
+    assert told["outputs"] == sum(RenderedSet.open(tmp_path / "set").columns.class_counts)
+
+
+def test_a_validation_goes_through_each_clip_of_a_set_once(run_file: Path, tmp_path: Path) -> None:
+    folder = fm_set(tmp_path / "set")
+    stored = len(RenderedSet.open(folder).split("validation"))
+    config = read_run(run_file, on_set(folder, "data.validation_clips=2048"))
+    batches = prepare(config, Session(tmp_path / "run")).validation()
+    numbers = torch.cat([batch.note.noise_seed for batch in batches]).tolist()
+    assert stored > 0
+    assert len(numbers) == len(set(numbers)) == stored
+
+
+def test_a_set_that_holds_nothing_out_for_validation_is_refused(run_file: Path, tmp_path: Path) -> None:
+    folder = fm_set(tmp_path / "set", split=Fractions(validation=0.0, test=0.5))
+    with pytest.raises(DatasetError, match="its validation split is empty"):
+        prepare(read_run(run_file, on_set(folder)), Session(tmp_path / "run"))

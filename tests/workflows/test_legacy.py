@@ -13,7 +13,7 @@ from retimbre.dsp import audiofile
 from retimbre.matching.inverter import load_inverter
 from retimbre.workflows.dataset.plan import SetOptions
 from retimbre.workflows.dataset.prepare import HowToMake, make_dataset
-from retimbre.workflows.legacy.arrays import import_labelled, read_clips, read_labels
+from retimbre.workflows.legacy.arrays import import_labelled, read_clips, read_labels, unpack_unlabelled
 from retimbre.workflows.legacy.environment import (
     NAMES,
     LegacySettings,
@@ -166,7 +166,7 @@ def test_one_label_too_few_is_refused(arrays: Path, tmp_path: Path) -> None:
         read_labels(tmp_path / "labels.npy", CLIPS)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 1.5])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 20_000.0])
 def test_clips_that_are_not_sound_are_refused_by_number_and_leave_no_set(
     bad: float, arrays: Path, tmp_path: Path
 ) -> None:
@@ -175,8 +175,25 @@ def test_clips_that_are_not_sound_are_refused_by_number_and_leave_no_set(
     np.save(tmp_path / "clips.npy", clips)
     with pytest.raises(AudioError, match="clip 3 has samples"):
         import_labelled(tmp_path / "clips.npy", arrays / "set_labels.npy", tmp_path / "data")
-    with pytest.raises(DatasetError):
-        RenderedSet.open(tmp_path / "data")
+    with pytest.raises(AudioError, match="clip 3 has samples"):
+        unpack_unlabelled(tmp_path / "clips.npy", tmp_path / "sounds")
+    assert [path.name for path in tmp_path.iterdir()] == ["clips.npy"]
+
+
+def test_the_loudest_patches_of_the_paper_s_synthesizer_are_clips_too(tmp_path: Path) -> None:
+    options = SetOptions("inversynth", size=CLIPS, seconds=SECONDS)
+    make_dataset(tmp_path / "set", options, HowToMake(layout="npy", name="set"))
+    files = (tmp_path / "set" / f"set_{name}.npy" for name in ("input", "labels"))
+    assert np.abs(np.load(tmp_path / "set" / "set_input.npy")).max() > 1.0
+    assert import_labelled(*files, tmp_path / "data").name == "inversynth"
+
+
+def test_other_clips_in_the_folder_of_a_training_set_are_refused(arrays: Path, tmp_path: Path) -> None:
+    unpack_unlabelled(arrays / "set_input.npy", tmp_path / "sounds")
+    assert unpack_unlabelled(arrays / "set_input.npy", tmp_path / "sounds") == CLIPS
+    np.save(tmp_path / "others.npy", np.load(arrays / "set_input.npy")[::-1])
+    with pytest.raises(ExistsError, match="another training set"):
+        unpack_unlabelled(tmp_path / "others.npy", tmp_path / "sounds")
 
 
 @pytest.mark.parametrize(
@@ -246,8 +263,29 @@ def test_a_sound_is_predicted_and_played_as_a_sound_into_a_new_file(
 def test_clips_without_labels_are_learned_from_by_their_sound(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
-    del variables["LABELS"]
-    config = run_file_of(read_environment(variables), tmp_path)
-    assert config.sounds is not None
-    assert len(list(Path(config.sounds.folder).glob("*.wav"))) == CLIPS
-    assert not config.data.folder
+    settings = read_environment({**variables, "LABELS": "", "EPOCHS": "1"})
+    quick = ["train.steps=2", "train.batch_size=4", "data.validation_clips=8", "sounds.loss.batch_size=2"]
+    result = train_from_environment(settings, Session(tmp_path, "cpu"), overrides=quick)
+    assert len(list((tmp_path / "sounds").glob("*.wav"))) == CLIPS
+    assert result["finished"]
+    # Recordings have no labels, so what is measured of them is a distance between sounds.
+    assert result["validation"]["sound_distance"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "said"),
+    [
+        ("AUDIO_WAV_INPUT", "page.wav", "not a sound file"),
+        ("AUDIO_WAV_OUTPUT", "played.mp3", r"takes the name of a \.wav file"),
+        ("AUDIO_WAV_OUTPUT", "folder.wav", r"takes the name of a \.wav file"),
+        ("SAVED_MODELS_PATH", "page.wav", "takes a folder"),
+    ],
+)
+def test_files_that_cannot_be_read_or_written_are_told_before_training(
+    name: str, file: str, said: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "page.wav").write_text("a page")
+    (tmp_path / "folder.wav").mkdir()
+    good = {"EXPERIMENTATION": "True", "AUDIO_WAV_INPUT": str(tone(tmp_path / "in.wav"))}
+    with pytest.raises(ConfigError, match=f"{name}.*{said}"):
+        read_environment({**variables, **good, name: str(tmp_path / file)})

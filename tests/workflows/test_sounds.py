@@ -1,20 +1,34 @@
 """Recordings beside pairs: what is heard, what is passed over, and runs that stay functions of their file."""
 
 import csv
+import dataclasses
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from retimbre.core.errors import AudioError, ConfigError
+from retimbre.core.errors import AudioError, CheckpointError, ConfigError, ExistsError
 from retimbre.data.folder import Cutting
 from retimbre.dsp import audiofile
 from retimbre.matching.inverter import load_inverter, read_inverter
+from retimbre.training.parallel import World
 from retimbre.workflows.dataset.recordings import import_folder
 from retimbre.workflows.training.fit import train
-from retimbre.workflows.training.sounds import Recordings, SoundsConfig, fingerprint_of, recordings_of
+from retimbre.workflows.training.inversion import prepare
+from retimbre.workflows.training.kind import Session
+from retimbre.workflows.training.run import read_run
+from retimbre.workflows.training.sounds import (
+    RECORD_FILE,
+    Recordings,
+    SoundsConfig,
+    check_unchanged,
+    fingerprint_of,
+    keep_record,
+    recordings_of,
+)
 
 RATE, NUM_SAMPLES = 8_000, 2_000
 
@@ -177,3 +191,109 @@ def test_sounds_alone_are_a_training_set(folder: Path, tmp_path: Path) -> None:
     }
     assert by_name["loss"] == pytest.approx([0.3 * each for each in by_name["sound_distance"]], rel=1e-5)
     assert len(set(by_name["loss"])) > 1
+
+
+def begun(folder: Path, tmp_path: Path) -> Path:
+    """The file of a run that was begun and stopped, in the folder `run` beside it."""
+    run_file = tmp_path / "tiny.toml"
+    run_file.write_text(TINY.format(folder=folder))
+    train(run_file, tmp_path / "run", overrides=["train.minutes=1e-9"])
+    return run_file
+
+
+def changes(folder: Path) -> dict[str, Callable[[], object]]:
+    """Everything that may happen to one of the recordings that are learned from."""
+    name = learned_from(folder)
+    return {
+        "removed": lambda: (folder / name).unlink(),
+        "edited": lambda: tone(folder / name, 700.0),
+        "added": lambda: tone(folder / "more" / "new.wav", 700.0),
+    }
+
+
+def learned_from(folder: Path) -> str:
+    """A recording whose removal leaves the others in their parts."""
+    whole = heard_in(folder).by_part
+    for name in heard_in(folder).heard:
+        fingerprint = fingerprint_of(folder / name)
+        rest = heard_in(folder, name).by_part
+        if all(
+            rest[part] == tuple(each for each in whole[part] if each != fingerprint)
+            for part in ("train", "validation")
+        ):
+            return name
+    raise LookupError
+
+
+# An edited recording is one that is gone and one that is new.
+@pytest.mark.parametrize(("change", "num_changed"), [("removed", 1), ("edited", 2), ("added", 1)])
+def test_a_run_whose_recordings_changed_since_it_began_is_refused_and_left_as_it_was(
+    folder: Path, tmp_path: Path, change: str, num_changed: int
+) -> None:
+    run_file = begun(folder, tmp_path)
+    _, before = read_inverter(tmp_path / "run")
+    files = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    changes(folder)[change]()
+    with pytest.raises(
+        ExistsError, match=rf"run: {num_changed} of the recordings .* have changed .*--out"
+    ) as error:
+        train(run_file, tmp_path / "run", overrides=["train.steps=6"])
+    assert "\n" not in str(error.value)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == files
+    train(run_file, tmp_path / "other", overrides=["train.minutes=1e-9"])
+    _, after = read_inverter(tmp_path / "other")
+    assert before["sounds"]["heard"] != after["sounds"]["heard"]
+
+
+def test_a_recording_that_moves_between_training_and_validation_counts_as_changed(
+    folder: Path, tmp_path: Path
+) -> None:
+    found = heard_in(folder)
+    keep_record(tmp_path, found)
+    check_unchanged(tmp_path, found)
+    train_part, validation = found.by_part["train"], found.by_part["validation"]
+    swapped = {"train": (validation[0], *train_part[1:]), "validation": (train_part[0], *validation[1:])}
+    with pytest.raises(ExistsError, match="2 of the recordings"):
+        check_unchanged(tmp_path, dataclasses.replace(found, by_part=swapped))
+
+
+def test_a_run_from_before_there_were_records_gets_one_and_keeps_it(folder: Path, tmp_path: Path) -> None:
+    run_file = begun(folder, tmp_path)
+    record = tmp_path / "run" / RECORD_FILE
+    written = record.read_text()
+    assert {part: len(each) for part, each in json.loads(written).items()} == {"train": 6, "validation": 2}
+    record.unlink()
+    train(run_file, tmp_path / "run", overrides=["train.minutes=1e-9"])
+    assert record.read_text() == written
+    (folder / learned_from(folder)).unlink()
+    with pytest.raises(ExistsError, match="1 of the recordings"):
+        train(run_file, tmp_path / "run")
+
+
+def test_only_the_first_of_several_processes_writes_the_record(folder: Path, tmp_path: Path) -> None:
+    run_file = tmp_path / "tiny.toml"
+    run_file.write_text(TINY.format(folder=folder))
+    config = read_run(run_file, [])
+    for rank, written in ((1, False), (0, True)):
+        prepare(config, Session(tmp_path / "run", world=World(rank, 2))).validation()
+        assert (tmp_path / "run" / RECORD_FILE).exists() is written
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"train": 1}'])
+def test_a_damaged_record_is_named_in_one_line(folder: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / RECORD_FILE).write_text(text)
+    with pytest.raises(CheckpointError, match=r"sounds\.json: the record .* is damaged"):
+        check_unchanged(tmp_path, heard_in(folder))
+
+
+def test_a_run_that_begins_with_a_model_has_heard_what_the_model_heard(folder: Path, tmp_path: Path) -> None:
+    run_file = tmp_path / "run.toml"
+    run_file.write_text(TINY.format(folder=folder))
+    train(run_file, tmp_path / "first")
+    deaf = tmp_path / "deaf.toml"
+    deaf.write_text(TINY.format(folder=""))
+    train(deaf, tmp_path / "second", warm_start=str(tmp_path / "first"))
+    train(deaf, tmp_path / "second", overrides=["train.steps=6"])
+    heard = {where: read_inverter(tmp_path / where)[1]["sounds"]["heard"] for where in ("first", "second")}
+    assert heard["second"] == heard["first"]
+    assert len(heard["first"]) == 8

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from retimbre.core.errors import ConfigError
+from retimbre.core.errors import ConfigError, PartialFailure
 from retimbre.matching.networks.catalog import MODELS
 from retimbre.workflows.study import contest
 from retimbre.workflows.study.contest import BUDGETS, PAPER_RANKS, entrants, paper_run
@@ -100,11 +100,34 @@ def test_a_stopped_study_goes_on_and_trains_nothing_twice(
     assert marks == {path: path.stat().st_mtime_ns for path in out.rglob("marks.safetensors")}
 
 
-def test_run_files_of_two_synthesizers_are_not_compared(run_files: tuple[Path, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (('synth = "fm"', 'synth = "two-sine"'), "synth"),
+        (("seconds = 0.25", "seconds = 0.5"), "seconds"),
+        (("[train]", "[data]\npitch_hz = [100.0, 200.0]\n[train]"), "pitch_hz"),
+        (("[task]", "seed = 9\n[task]"), "seed"),
+    ],
+)
+def test_models_that_would_not_hear_the_same_sounds_are_not_compared(
+    change: tuple[str, str], what: str, run_files: tuple[Path, ...], tmp_path: Path
+) -> None:
     other = tmp_path / "other.toml"
-    other.write_text(TINY.format(model="C1").replace("fm", "two-sine"))
-    with pytest.raises(ConfigError, match="one synthesizer"):
+    other.write_text(TINY.format(model="C1").replace(*change))
+    with pytest.raises(ConfigError, match=f"conv1 and other differ in .*{what}"):
         entrants([*run_files, other], "smoke", [], tmp_path)
+
+
+def test_a_model_that_fails_does_not_stop_the_others(
+    run_files: tuple[Path, ...], small: None, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text(TINY.format(model="C1").replace("learning_rate = 3e-3", "learning_rate = 1e30"))
+    options = StudyOptions((broken, run_files[0]), "smoke", ("train.steps=4",))
+    with pytest.raises(PartialFailure, match=r"broken.*diverged"):
+        study_matching(tmp_path / "study", options)
+    table = list(csv.DictReader((tmp_path / "study" / "table.csv").open()))
+    assert [row["name"] for row in table] == ["conv1"]
 
 
 def test_an_unknown_budget_is_refused_with_the_nearest() -> None:

@@ -122,6 +122,7 @@ def recordings(
         ),
     ] = "",
     seed: Seed = 0,
+    device: Device = "auto",
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -134,9 +135,9 @@ def recordings(
         retimbre evaluate recordings subtractive-resmel out/finetune --real notes --out out/real
     """
     from retimbre.workflows.evaluation.recordings import RecordingsOptions, evaluate_recordings
-    from retimbre.workflows.evaluation.recordings_page import table_rows
+    from retimbre.workflows.evaluation.recordings_page import NO_INTERVAL, table_rows
 
-    options = RecordingsOptions(only=tuple(only or []), candidates=candidates, seed=seed)
+    options = RecordingsOptions(only=tuple(only or []), candidates=candidates, seed=seed, device=device)
     with console.progress("measuring", total=len(models)) as advance:
         result = evaluate_recordings(models, real, out, options, force=force, progress=advance)
     for line in result["settings"]["passed_over"]:
@@ -148,6 +149,8 @@ def recordings(
     if len(models) > 1:
         console.show(f"difference to {models[0]}, paired")
         console.show_table(table_rows(result["models"][1:], "difference"))
+    if result["n"] == 1:
+        console.show(NO_INTERVAL)
     if out:
         console.show(f"report: {Path(out) / 'report.md'}")
 

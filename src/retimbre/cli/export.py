@@ -56,6 +56,9 @@ def onnx(
         console.show_json({"files": [_brief(file) for file in run.files], "failures": run.failures})
     else:
         console.show_table([_row(file) for file in run.files])
+    for file in run.files:
+        if file.warning:
+            console.warn(file.warning)
     for name, reason in run.failures.items():
         console.say(f"failed: {reason if name in reason else f'{name}: {reason}'}")
     if run.failures:
@@ -69,15 +72,16 @@ def _brief(exported: Any) -> dict[str, Any]:
         "sidecar": str(exported.sidecar),
         "num_bytes": exported.num_bytes,
         "seconds": exported.seconds,
-        "largest_differences": exported.differences or None,
+        "held_differences": exported.held or None,
+        "only_reported_differences": exported.reported or None,
     }
 
 
 def _row(exported: Any) -> dict[str, Any]:
-    differences = exported.differences.values()
+    end_to_end = exported.end_to_end
     return {
         "file": str(exported.file),
         "megabytes": f"{exported.num_bytes / 1e6:.2f}",
         "seconds": f"{exported.seconds:.1f}",
-        "largest difference from torch": f"{max(differences):.2g}" if differences else None,
+        "largest difference from torch": None if end_to_end is None else f"{end_to_end:.2g}",
     }

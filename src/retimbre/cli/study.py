@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.options import Device, Json, OutFolder, Seed
+from retimbre.cli.options import Device, Json, OutFolder
 from retimbre.core.errors import ConfigError
 
 app = typer.Typer(help="Run an experiment with many parts.", no_args_is_help=True)
@@ -43,7 +43,9 @@ def matching(
         int,
         typer.Option("--folds", min=0, help="Cross-validate each RUN in so many turns instead; 0: do not."),
     ] = 0,
-    seed: Seed = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Another seed than the run files'; -1 for theirs.")
+    ] = -1,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -57,7 +59,7 @@ def matching(
     """
     from retimbre.workflows.study.matching import StudyOptions, study_matching
 
-    overrides = (*(settings or ()), *([f"seed={seed}"] if seed else ()))
+    overrides = (*(settings or ()), *([f"seed={seed}"] if seed >= 0 else ()))
     if folds:
         if minutes or workers > 1:
             raise ConfigError(

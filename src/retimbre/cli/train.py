@@ -105,6 +105,8 @@ def _train_from_environment(
     from retimbre.workflows.legacy.environment import read_environment, read_environment_file
     from retimbre.workflows.legacy.session import train_from_environment
 
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError("variables train in one process; for several, name a run file")
     if file is not None and not _is_environment_file(file):
         raise ConfigError(f"{file}: with --environment, RUN is a .env file or left out")
     settings = read_environment(os.environ) if file is None else read_environment_file(file)
@@ -113,7 +115,8 @@ def _train_from_environment(
     with _advice_when_interrupted():
         result = train_from_environment(settings, session, overrides=overrides, force=force)
     if not result["finished"]:
-        console.say(f"stopped at step {result['step']} of {result['steps']}; run it again to continue")
+        later = "; the prediction is made at the end" if settings.experimentation else ""
+        console.say(f"stopped at step {result['step']} of {result['steps']}; run it again to continue{later}")
     return result
 
 

@@ -12,7 +12,6 @@ was used is said in `settings`, for the reader of a figure.
 
 import abc
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, final
@@ -32,15 +31,12 @@ from retimbre.matching.inverter import MODEL_FILE, Inverter
 from retimbre.matching.pairs import HELD_OUT, PairSource
 from retimbre.matching.source import PairBatch
 from retimbre.synth.base import Note
-from retimbre.synth.knobs import Parameter
 from retimbre.synth.parameters import Knobs, ParameterSpace
+from retimbre.workflows.dataset.fits import first_misfit
 from retimbre.workflows.dataset.plan import Plan, plan_from_header
 from retimbre.workflows.training.run import DataConfig, RunConfig, RunFolder, TrainConfig
 
 HeldOutSplit = Literal["test", "validation"]
-
-# Values of levels that were written as text and read again, or kept in 32 bits, differ by this much.
-_SAME_LEVEL = 1e-5
 
 
 class HeldOutClips(abc.ABC):
@@ -230,7 +226,8 @@ def stored_clips(
     _check_labelled(Path(folder))
     data = RenderedSet.open(folder)
     plan = plan_from_header(data.header)
-    _check_fits(data, {each.name: each for each in plan.space.searched}, dict(plan.space.fixed), inverter)
+    if misfit := first_misfit(plan, inverter):
+        raise DatasetError(f"{data.folder}: {misfit.against('model')}")
     if folds is None:
         rows = data.split(split)
         members = rows[HELD_OUT.part(data.classes[rows]) >= SPLITS.index(split)]
@@ -255,34 +252,3 @@ def _check_labelled(folder: Path) -> None:
             f"{folder} holds recordings, which have no labels to measure an inversion by; it takes a data set made by "
             "`retimbre data synth`, and `retimbre evaluate recordings` takes these"
         )
-
-
-def _check_fits(
-    data: RenderedSet, searched: Mapping[str, Parameter], fixed: Mapping[str, Any], inverter: Inverter
-) -> None:
-    header, config, space = data.header, inverter.config, inverter.space
-    wanted = {each.name: each for each in space.searched}
-    features = [
-        ("synthesizer", header.options["synth"], config.synth),
-        ("sample rate", header.sample_rate, config.sample_rate),
-        ("samples", header.num_samples, inverter.num_samples),
-        ("searched knobs", ", ".join(searched), ", ".join(wanted)),
-    ]
-    for what, found, needed in features:
-        if found != needed:
-            raise DatasetError(f"{data.folder}: its {what}: {found}, but the model's: {needed}")
-    for name, knob in wanted.items():
-        if not _alike(searched[name].class_values(), knob.class_values()):
-            raise DatasetError(f"{data.folder}: its levels of {name} are not the model's")
-    for name, value in space.fixed.items():
-        if not _alike((fixed[name],), (value,)):
-            raise DatasetError(f"{data.folder}: {name} is held at {fixed[name]}, but the model's at {value}")
-
-
-def _alike(ones: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
-    return len(ones) == len(others) and all(
-        one == other
-        if isinstance(one, str) or isinstance(other, str)
-        else math.isclose(one, other, rel_tol=_SAME_LEVEL)
-        for one, other in zip(ones, others, strict=True)
-    )

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from retimbre.matching.inverter import Inverter
 from retimbre.matching.sampling import class_centres
+from retimbre.matching.source import PairBatch
 from retimbre.metrics.catalog import METRICS
 from retimbre.metrics.parameters import ParameterReport, ParameterTable, Predictions
 from retimbre.metrics.suite import SuiteReference
@@ -137,7 +138,8 @@ def group_of(synth: str, parameter: Parameter) -> str:
     return paper.group_of(parameter.name) if synth == paper.SYNTH else parameter.group or "knobs"
 
 
-def _batches(count: int) -> list[range]:
+def batches(count: int) -> list[range]:
+    """The clips that are in memory at once."""
     return [range(start, min(start + CLIPS_AT_ONCE, count)) for start in range(0, count, CLIPS_AT_ONCE)]
 
 
@@ -145,23 +147,31 @@ def _listen(
     inverter: Inverter, clips: HeldOutClips, device: torch.device, progress: Callable[[int], object]
 ) -> Answers:
     """Hears every clip."""
-    names = inverter.synth.space.names
-    columns = [names.index(each.name) for each in inverter.space.searched]
-    is_class = inverter.head.layout.valid
     kept: list[tuple[Tensor, ...]] = []
-    for rows in _batches(clips.count):
+    for rows in batches(clips.count):
         batch = clips.pairs(rows, device)
-        scores = inverter.log_probabilities(batch.audio, batch.note).clamp_min(_LEAST_LOG)
-        knobs = inverter.space.from_unit(batch.unit)
-        # The synthesizer's own space has every knob searched, the inverter's may hold some fixed.
-        heard = audible(inverter.synth, knobs, batch.note, num_samples=inverter.num_samples)[:, columns]
         note = batch.note
-        of_clips = (scores.masked_fill(~is_class, -torch.inf), batch.classes, heard)
+        of_clips = (class_scores(inverter, batch), batch.classes, heard_knobs(inverter, batch))
         # The noise of a clip is that of its number.
         kept.append(tuple(each.cpu() for each in (*of_clips, note.pitch_hz, note.gate_s, note.noise_seed)))
         progress(len(rows))
     scores, truth, heard, pitch_hz, gate_s, row = (torch.cat(each) for each in zip(*kept, strict=True))
     return Answers(Predictions(scores, truth), heard, pitch_hz, gate_s, row)
+
+
+def class_scores(inverter: Inverter, batch: PairBatch) -> Float[Tensor, "batch searched most"]:
+    """What an inverter says of clips: finite for every class there is, minus infinity behind a knob's last."""
+    scores = inverter.log_probabilities(batch.audio, batch.note).clamp_min(_LEAST_LOG)
+    return scores.masked_fill(~inverter.head.layout.valid, -torch.inf)
+
+
+def heard_knobs(inverter: Inverter, batch: PairBatch) -> Bool[Tensor, "batch searched"]:
+    """Whether each searched knob can be heard in each clip."""
+    # The synthesizer's own space has every knob searched, the inverter's may hold some fixed.
+    names = inverter.synth.space.names
+    columns = [names.index(each.name) for each in inverter.space.searched]
+    knobs = inverter.space.from_unit(batch.unit)
+    return audible(inverter.synth, knobs, batch.note, num_samples=inverter.num_samples)[:, columns]
 
 
 def _compare(
@@ -182,7 +192,7 @@ def _compare(
     kept: dict[str, dict[str, list[Tensor]]] = {
         anchor: {measure: [] for measure in SOUND_MEASURES} for anchor in ANCHORS
     }
-    for rows in _batches(count):
+    for rows in batches(count):
         batch = clips.pairs(rows, device)
         suite = SuiteReference.of(batch.audio, inverter.config.sample_rate)
         for anchor in ANCHORS:

@@ -7,6 +7,7 @@ the best candidate of `retimbre match --budget 0`, which picks among a hundred a
 
 Models stand beside the first by paired differences: the same recordings for both, so that easy and hard ones cancel.
 Recordings that any of the models heard in training, which a model remembers by their content, are left out for all.
+One recording says nothing about others, so its figures stand without an interval.
 """
 
 import csv
@@ -29,11 +30,13 @@ from retimbre.dsp.level import fit_length
 from retimbre.dsp.resample import resample
 from retimbre.matching.audition import Budget
 from retimbre.matching.inverter import Inverter, find_checkpoint, read_inverter
-from retimbre.matching.propose import network_pool
+from retimbre.matching.propose import with_notes
 from retimbre.matching.target import Target, read_target
 from retimbre.matching.verdict import Bench
 from retimbre.metrics.bootstrap import Bootstrap, Interval, bootstrap, paired_difference
+from retimbre.synth.base import Note
 from retimbre.synth.catalog import find_synth
+from retimbre.training.devices import pick_device
 from retimbre.workflows.evaluation.judge import SUITE_MEASURES, Progress
 from retimbre.workflows.evaluation.recordings_page import page
 from retimbre.workflows.match.sound import MatchOptions, match_sound, one_torch_thread
@@ -53,14 +56,18 @@ class RecordingsOptions:
         only: Patterns of file names, one of which a recording has to match; empty takes all.
         candidates: How many candidates the search-free match judges at full rate; 0 measures the likeliest patch alone.
         seed: Of the proposals and of the intervals.
+        device: Where networks listen and the search-free match compares: `auto`, `cpu` or `cuda`. The last judgement is
+            the CPU's, as in a match.
     """
 
     only: tuple[str, ...] = ()
     candidates: int = 0
     seed: int = 0
+    device: str = "auto"
 
     def __post_init__(self) -> None:
-        """Refuses more candidates than a match gives."""
+        """Refuses more candidates than a match gives, and a device that is not there."""
+        pick_device(self.device)
         if not 0 <= self.candidates <= 64:
             raise ConfigError(f"candidates is {self.candidates}, but takes 0 to 64")
 
@@ -123,8 +130,8 @@ def evaluate_recordings(
 
     Returns:
         The headline of the first model (`value`, `low`, `high`: mean MSS of its likeliest patch with the 95 % interval
-        over recordings; `n`, `settings`) and under `models`, for each, every measure of every reading, and its
-        difference to the first model.
+        over recordings, None for a single one; `n`, `settings`) and under `models`, for each, every measure of every
+        reading, and its difference to the first model.
 
     Raises:
         AudioError: There is no recording, or none that can be used.
@@ -200,9 +207,10 @@ Scores = dict[Reading, dict[str, Tensor]]
 def _measure(model: _Model, heard: Heard, options: RecordingsOptions, progress: Progress) -> Scores:
     """The measures of each recording, by reading and measure."""
     kept: dict[Reading, list[dict[str, float]]] = {reading: [] for reading in options.readings}
-    model.inverter.eval()
+    device = pick_device(options.device)
+    model.inverter.eval().to(device)
     for target in heard.targets:
-        kept["likeliest"].append(_likeliest(model.inverter, target))
+        kept["likeliest"].append(_likeliest(model.inverter, target, device))
         if options.candidates:
             kept["match"].append(_matched(model, target, options))
         progress(1 / len(heard.targets))
@@ -214,12 +222,15 @@ def _measure(model: _Model, heard: Heard, options: RecordingsOptions, progress: 
     }
 
 
-def _likeliest(inverter: Inverter, target: Target) -> dict[str, float]:
+def _likeliest(inverter: Inverter, target: Target, device: torch.device) -> dict[str, float]:
     """How near the likeliest patch is, as it would be written."""
     rate = inverter.config.sample_rate
     clip = fit_length(resample(target.samples, target.sample_rate, rate), inverter.num_samples)
     # The first proposal is the likeliest one; chance takes no part in it.
-    proposal = network_pool(inverter, clip, target.hint, 1, random.generator(0, "likeliest"))
+    hint, chance = target.hint, random.generator(0, "likeliest")
+    note = Note.of(1, pitch_hz=hint.pitch_hz, gate_s=hint.gate_s, device=device)
+    unit = inverter.propose(clip[None].to(device), note, 1, generator=chance)
+    proposal = with_notes(inverter.config.synth, inverter.space, unit, hint, chance)
     synth = find_synth(inverter.config.synth)
     (candidate,) = Bench.of(target).candidates(synth, inverter.space, proposal, torch.zeros(1))
     return candidate.scores
@@ -235,6 +246,7 @@ def _matched(model: _Model, target: Target, options: RecordingsOptions) -> dict[
             candidates=options.candidates,
             budget=Budget(evaluations=0),
             seed=options.seed,
+            device=options.device,
         ),
     )
     return found.best.candidates[0].scores
@@ -274,6 +286,7 @@ def _result(
         "reading": "likeliest",
         "real": str(real),
         **dump(options),
+        "device": pick_device(options.device).type,
         "learned_from": heard.learned_from,
         "passed_over": list(heard.passed_over),
         "bootstrap": {"resamples": how.resamples, "confidence": how.confidence, "seed": how.seed},
@@ -283,7 +296,9 @@ def _result(
 
 
 def _figure(interval: Interval) -> dict[str, Any]:
-    return dataclasses.asdict(interval)
+    """A figure as JSON; a single recording drawn again and again is always itself, which is no interval."""
+    figure = dataclasses.asdict(interval)
+    return figure if interval.n > 1 else figure | {"low": None, "high": None}
 
 
 def _rows(heard: Heard, scores: dict[str, Scores]) -> str:

@@ -5,17 +5,22 @@ from typing import Any
 
 from retimbre.workflows.evaluation.judge import SUITE_MEASURES
 
+# Where there is one recording, under every table.
+NO_INTERVAL = "one recording says nothing about others, so there is no interval"
+
 HEADINGS = {"mss": "MSS, dB", "wmfcc": "wMFCC", "sot": "SOT", "rms": "RMS"}
 
 
 def page(result: dict[str, Any]) -> str:
     """The result as a page of Markdown: a row for each model and reading, then the differences to the first model."""
     settings = result["settings"]
+    intervals = "Means with 95 % intervals over recordings"
+    how_sure = intervals if result["n"] > 1 else NO_INTERVAL.capitalize()
     lines = [
         "# Recordings, measured",
         "",
         f"{result['n']} recordings of `{settings['real']}`; {settings['learned_from']} more were heard in training "
-        f"and are left out, {len(settings['passed_over'])} cannot be used. Means with 95 % intervals over recordings. "
+        f"and are left out, {len(settings['passed_over'])} cannot be used. {how_sure}. "
         "Lower is better, but for RMS.",
         "",
         *_table(result["models"], "readings"),
@@ -40,17 +45,20 @@ def _table(models: Sequence[dict[str, Any]], which: str) -> list[str]:
 
 
 def table_rows(models: Sequence[dict[str, Any]], which: str) -> list[dict[str, str]]:
-    """A row for each model and reading, each measure as value and interval.
+    """A row for each model and reading, each measure as value and, over two or more recordings, interval.
 
     Args:
         which: `readings` or `difference`.
     """
     return [
         {"model": str(model["model"]), "answer": reading}
-        | {
-            name: f"{each['value']:.4g} ({each['low']:.4g} to {each['high']:.4g})"
-            for name, each in figures.items()
-        }
+        | {name: _shown(each) for name, each in figures.items()}
         for model in models
         for reading, figures in model[which].items()
     ]
+
+
+def _shown(figure: dict[str, Any]) -> str:
+    if figure["low"] is None:
+        return f"{figure['value']:.4g}"
+    return f"{figure['value']:.4g} ({figure['low']:.4g} to {figure['high']:.4g})"

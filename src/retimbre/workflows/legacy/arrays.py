@@ -8,6 +8,9 @@ width of the labels says whose they are: 368 are the 23 knobs of `inversynth`, 2
 Labels whose blocks do not hold exactly one 1 each fit none of them and are refused, as are clips that are not sound.
 """
 
+import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,9 @@ from torch import Tensor
 
 from retimbre.core.config import dump
 from retimbre.core.errors import AudioError, ConfigError, DatasetError, ExistsError
-from retimbre.core.files import sha256_of
+from retimbre.core.files import sha256_of, write_json
 from retimbre.data.dataset import Labels
+from retimbre.data.layouts import CLIPS_AT_ONCE
 from retimbre.data.manifest import HEADER_FILE, Fractions, Header, read_header, write_header, write_manifest
 from retimbre.data.store import rows_per_shard, write_shard
 from retimbre.dsp import audiofile
@@ -35,6 +39,12 @@ SAMPLE_RATE = 16_384
 SYNTH_OF_WIDTH = {368: "inversynth", 256: "fm4", 144: "fm"}
 
 _INT16_FULL_SCALE = 32_768.0
+
+# Synthesizers overshoot full scale by a few times; more are 16-bit numbers that were written as floats.
+_LOUDEST = 32.0
+
+# What an unpacked folder was unpacked from.
+ORIGIN_FILE = "sounds.json"
 
 
 def read_clips(path: Path) -> NDArray[Any]:
@@ -92,13 +102,14 @@ def import_labelled(clips_file: Path, labels_file: Path, out: Path) -> Synth:
         if read_header(out).fingerprint != header.fingerprint:
             raise ExistsError(f"{out} holds a data set of other clips; name another folder")
         return synth
+    _check_samples(clips_file, clips)
     space, size = synth.space, len(clips)
     notes = torch.tensor([REFERENCE_PITCH_HZ, 1.0, synth.default_gate_s]).repeat(size, 1)
     Labels(classes, space.to_unit(space.from_classes(classes)), notes).write(out)
     shards = []
     for shard in range(header.num_shards):
         rows = header.rows_of(shard)
-        shards.append(write_shard(out, shard, _samples(clips_file, clips, rows)))
+        shards.append(write_shard(out, shard, _samples(clips, rows)))
     write_manifest(out, shards)
     # The header last: without it there is no set, and the next call begins anew.
     write_header(out, header)
@@ -106,13 +117,32 @@ def import_labelled(clips_file: Path, labels_file: Path, out: Path) -> Synth:
 
 
 def unpack_unlabelled(clips_file: Path, out: Path) -> int:
-    """Writes each clip as a sound file, unless it is there, and returns how many there are."""
+    """Writes each clip as a sound file, unless that was done, and returns how many there are.
+
+    The folder appears whole; `sounds.json` beside it says which clips it holds.
+
+    Raises:
+        DatasetError: The array does not hold clips.
+        ExistsError: The folder was unpacked from other clips.
+    """
     clips = read_clips(clips_file)
-    for row in range(len(clips)):
-        path = out / f"{row:06d}.wav"
-        if not path.exists():
-            samples = torch.from_numpy(_samples(clips_file, clips, range(row, row + 1))[0])
-            audiofile.write(path, samples, SAMPLE_RATE)
+    record, origin = out.with_name(ORIGIN_FILE), {"clips": sha256_of(clips_file)}
+    if out.is_dir():
+        if not record.is_file() or json.loads(record.read_text(encoding="utf-8")) != origin:
+            raise ExistsError(
+                f"{out} holds the sounds of another training set; name another folder with --out"
+            )
+        return len(clips)
+    _check_samples(clips_file, clips)
+    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        for row in range(len(clips)):
+            samples = torch.from_numpy(_samples(clips, range(row, row + 1))[0])
+            audiofile.write(aside / f"{row:06d}.wav", samples, SAMPLE_RATE)
+        write_json(record, origin)
+        aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     return len(clips)
 
 
@@ -142,13 +172,21 @@ def _header(synth: Synth, clips: NDArray[Any], origin: dict[str, str]) -> Header
     )
 
 
-def _samples(path: Path, clips: NDArray[Any], rows: range) -> NDArray[np.float32]:
-    """Some clips as float32 from -1 to 1; the amplitude of 16-bit samples does not depend on their rate."""
+def _check_samples(path: Path, clips: NDArray[Any]) -> None:
+    """Refuses clips that are not sound, before anything is written."""
+    for start in range(0, len(clips), CLIPS_AT_ONCE):
+        audio = _samples(clips, range(start, min(start + CLIPS_AT_ONCE, len(clips))))
+        bad = np.flatnonzero(~np.isfinite(audio).all(axis=1) | (np.abs(audio) > _LOUDEST).any(axis=1))
+        if len(bad):
+            raise AudioError(
+                f"{path}: clip {start + bad[0]} has samples that are not numbers, or not sound at a full scale of 1"
+            )
+
+
+def _samples(clips: NDArray[Any], rows: range) -> NDArray[np.float32]:
+    """Some clips as float32; the amplitude of 16-bit samples does not depend on their rate."""
     chosen = np.asarray(clips[rows.start : rows.stop])
     audio = chosen / _INT16_FULL_SCALE if chosen.dtype == np.int16 else chosen
-    bad = np.flatnonzero(~np.isfinite(audio).all(axis=1) | (np.abs(audio) > 1.0).any(axis=1))
-    if len(bad):
-        raise AudioError(f"{path}: clip {rows.start + bad[0]} has samples that are not numbers from -1 to 1")
     return audio.astype(np.float32)
 
 

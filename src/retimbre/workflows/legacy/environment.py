@@ -21,7 +21,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from retimbre.core.errors import ConfigError, near_miss
+from retimbre.core.errors import AudioError, ConfigError, near_miss
+from retimbre.dsp import audiofile
 from retimbre.matching.networks.catalog import canonical_name
 
 NAMES = (
@@ -74,7 +75,7 @@ def read_environment(variables: Mapping[str, str]) -> LegacySettings:
         ConfigError: A variable is missing, misspelt or out of range; the message names it.
     """
     for name in variables:
-        meant = difflib.get_close_matches(name, NAMES, n=1, cutoff=_SLIP)
+        meant = difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=_SLIP)
         if name not in NAMES and meant and meant[0] not in variables:
             raise ConfigError(f"the variable {name} is not one that is read; did you mean {meant[0]}?")
     return _settings({name: variables[name].strip() for name in NAMES if name in variables})
@@ -132,8 +133,23 @@ def _check_together(settings: LegacySettings) -> None:
         raise ConfigError("EXPERIMENTATION is on, but AUDIO_WAV_INPUT is not set: there is no sound to match")
     if settings.wav_output is not None and not settings.experimentation:
         raise ConfigError("AUDIO_WAV_OUTPUT is set, but nothing is predicted unless EXPERIMENTATION=True")
+    _check_sound_files(settings)
+    if settings.saved_models is not None and settings.saved_models.is_file():
+        raise ConfigError(f"SAVED_MODELS_PATH is {str(settings.saved_models)!r}, a file, but takes a folder")
     if settings.labels is not None and settings.training_set.is_dir():
         raise ConfigError(f"LABELS is set, but the data set {settings.training_set} has its own labels")
+
+
+def _check_sound_files(settings: LegacySettings) -> None:
+    """Sounds that cannot be read or written are found out before anything is trained."""
+    if settings.wav_input is not None:
+        try:
+            audiofile.read(settings.wav_input, max_seconds=1.0)
+        except AudioError as error:
+            raise ConfigError(f"AUDIO_WAV_INPUT: {error}") from error
+    output = settings.wav_output
+    if output is not None and (output.suffix.lower() != ".wav" or output.is_dir()):
+        raise ConfigError(f"AUDIO_WAV_OUTPUT is {str(output)!r}, but takes the name of a .wav file")
 
 
 def _existing(name: str, value: str) -> Path:

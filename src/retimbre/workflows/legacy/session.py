@@ -42,6 +42,7 @@ from retimbre.workflows.training.run import RunConfig
 # That program's settings.
 BATCH_SIZE = 16
 LEARNING_RATE = 1e-3
+HELD_OUT_SHARE = 0.2
 UNLABELLED_SYNTH = "inversynth"
 
 RUN = "run"  # the run folder in the session's
@@ -105,7 +106,6 @@ def _labelled(settings: LegacySettings, out: Path) -> Table:
         raise DatasetError(f"{settings.training_set}: {len(data)} clips are too few to hold a fifth out")
     table = _table(settings, data.header.options["synth"], num_train)
     table["task"] |= {
-        "head": "sigmoid",
         "sample_rate": data.header.sample_rate,
         "seconds": data.header.num_samples / data.header.sample_rate,
         "fixed": dict(space.fixed),
@@ -123,14 +123,14 @@ def _unlabelled(settings: LegacySettings, out: Path) -> Table:
     unpack_unlabelled(settings.training_set, folder)
     table = _table(settings, UNLABELLED_SYNTH, num_clips)
     table["task"] |= {"seconds": num_samples / SAMPLE_RATE, "sample_rate": SAMPLE_RATE}
-    table["sounds"] = {"folder": str(folder)}
+    table["sounds"] = {"folder": str(folder), "validation": HELD_OUT_SHARE}
     return table
 
 
 def _table(settings: LegacySettings, synth: str, num_train: int) -> Table:
     steps_each = -(-num_train // BATCH_SIZE)
     return {
-        "task": {"kind": "inversion", "synth": synth, "model": settings.architecture},
+        "task": {"kind": "inversion", "synth": synth, "model": settings.architecture, "head": "sigmoid"},
         "train": {
             "steps": settings.epochs * steps_each,
             "batch_size": BATCH_SIZE,

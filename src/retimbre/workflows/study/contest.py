@@ -133,7 +133,8 @@ def entrants(
         cache: Where embeddings are kept, to be shared.
 
     Raises:
-        ConfigError: No such budget, a run file is wrong or trains no inverter, or two have one name.
+        ConfigError: No such budget, a run file is wrong or trains no inverter, two have one name, or they would not
+            hear the same sounds.
     """
     if budget not in BUDGETS:
         raise ConfigError(f"there is no budget {budget!r}; {near_miss(budget, BUDGETS)}")
@@ -150,6 +151,7 @@ def entrants(
             data=dataclasses.replace(model.data, shuffled_labels=True),
         )
         found.append((Entrant(name, model, False), Entrant(f"{name}-control", control, True)))
+    _check_alike([model for model, _ in found])
     return found
 
 
@@ -175,13 +177,29 @@ def _runs(run_files: Sequence[Path]) -> dict[str, RunConfig]:
         if path.stem in named:
             raise ConfigError(f"two run files are named {path.stem!r}; the study needs one name for each")
         named[path.stem] = config
-    synths = sorted({_synth(config) for config in named.values()})
-    if len(synths) > 1:
-        raise ConfigError(
-            f"the run files are for {', '.join(synths)}; models side by side take one synthesizer"
-        )
     return named
 
 
-def _synth(config: Any) -> str:
-    return config.task.synth
+def _check_alike(models: Sequence[Entrant]) -> None:
+    """Refuses a contest whose models would not hear the same sounds.
+
+    Raises:
+        ConfigError: Two runs differ in what they hear; the message says in what.
+    """
+    first = _hears(models[0].config)
+    for other in models[1:]:
+        theirs = _hears(other.config)
+        differing = [what for what in first if first[what] != theirs[what]]
+        if differing:
+            raise ConfigError(
+                f"{models[0].name} and {other.name} differ in {', '.join(differing)}; models side by side hear the "
+                "same sounds of one synthesizer"
+            )
+
+
+def _hears(config: RunConfig) -> dict[str, Any]:
+    """What decides which sounds a run trains on and is judged by."""
+    task, data = dump(config.task), dump(config.data)
+    of_task = {name: task.get(name) for name in ("synth", "sample_rate", "seconds", "fixed", "levels")}
+    of_data = {name: data.get(name) for name in ("folder", "draw", "pitch_hz", "gate_s", "folds", "fold")}
+    return {**of_task, **of_data, "seed": config.seed}

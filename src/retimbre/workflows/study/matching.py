@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, final
 
-from retimbre.core.errors import ConfigError, PartialFailure
+from retimbre.core.errors import ConfigError, PartialFailure, RetimbreError
 from retimbre.core.files import sha256_of, write_json, write_text
 from retimbre.matching.inverter import load_inverter
 from retimbre.training import devices
@@ -130,7 +130,11 @@ def _run(jobs: Sequence[Job], workers: int, tell: Tell) -> list[str]:
     failures: list[str] = []
     if workers == 1:
         for job in jobs:
-            for line in job.run():
+            try:
+                lines = job.run()
+            except RetimbreError as error:
+                lines = [_failure(job, error, failures)]
+            for line in lines:
                 tell(line)
         return failures
     context = multiprocessing.get_context("spawn")
@@ -138,14 +142,17 @@ def _run(jobs: Sequence[Job], workers: int, tell: Tell) -> list[str]:
         futures = {pool.submit(job.run): job for job in jobs}
         for future in as_completed(futures):
             error = future.exception()
-            names = ", ".join(each.name for each in futures[future].entrants)
-            if error is not None:
-                failures.append(f"{names}: {error or type(error).__name__}")
-                tell(f"failed: {failures[-1]}")
-                continue
-            for line in future.result():
+            lines = [_failure(futures[future], error, failures)] if error else future.result()
+            for line in lines:
                 tell(line)
     return failures
+
+
+def _failure(job: Job, error: BaseException, failures: list[str]) -> str:
+    """Adds a failure to the list and returns the line that tells it; the others go on."""
+    names = ", ".join(each.name for each in job.entrants)
+    failures.append(f"{names}: {error or type(error).__name__}")
+    return f"failed: {failures[-1]}"
 
 
 def _complete(entrant: Entrant, folder: Path, options: StudyOptions, deadline_s: float) -> str:

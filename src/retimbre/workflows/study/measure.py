@@ -15,16 +15,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from retimbre.matching.inverter import Inverter
-from retimbre.matching.sampling import class_centres
 from retimbre.metrics.bootstrap import Bootstrap, Interval, bootstrap, paired_difference
 from retimbre.metrics.catalog import METRICS
 from retimbre.metrics.parameters import Predictions, exact, percentile_rank, within_one
-from retimbre.synth.audibility import audible
 from retimbre.training import checkpoint
 from retimbre.workflows.evaluation.held_out import EndlessClips, endless_clips
+from retimbre.workflows.evaluation.judge import batches, class_scores, heard_knobs, rendered
 from retimbre.workflows.training.run import RunConfig
 
-CLIPS_AT_ONCE = 128
 RESAMPLES = 2000
 CHANCE = 50.0
 
@@ -35,9 +33,6 @@ SOUND_MEASURES = ("stft_correlation", "ft_correlation", "log_spectral_frobenius"
 OBSERVABLE_SHARE = 0.1
 
 KIND = "study-marks"
-
-# The least that a logarithm of a probability counts as: a class that a network rules out is still one of the classes.
-_LEAST_LOG = -1e4
 
 
 @final
@@ -83,15 +78,13 @@ def mark(inverter: Inverter, clips: EndlessClips, *, num_sounds: int, device: to
     inverter = inverter.to(device).eval()
     kept: list[tuple[Tensor, ...]] = []
     sounds: dict[str, list[Tensor]] = {name: [] for name in SOUND_MEASURES}
-    for start in range(0, clips.count, CLIPS_AT_ONCE):
-        batch = clips.pairs(range(start, min(start + CLIPS_AT_ONCE, clips.count)), device)
-        scores = inverter.log_probabilities(batch.audio, batch.note).clamp_min(_LEAST_LOG)
-        scores = scores.masked_fill(~inverter.head.layout.valid, -torch.inf)
+    for rows in batches(clips.count):
+        batch = clips.pairs(rows, device)
+        scores = class_scores(inverter, batch)
         said = Predictions(scores.cpu(), batch.classes.cpu())
         kept.append(tuple(figure(said).float() for figure in (percentile_rank, exact, within_one)))
-        if start < num_sounds:
-            knobs = inverter.space.from_unit(class_centres(inverter.space, scores.argmax(dim=2)))
-            answer = inverter.synth.render_in_chunks(knobs, batch.note, num_samples=inverter.num_samples)
+        if rows.start < num_sounds:
+            answer = rendered(inverter, scores.argmax(dim=2), batch.note)
             for name in SOUND_MEASURES:
                 rate = inverter.config.sample_rate
                 sounds[name].append(METRICS[name].compute(batch.audio, answer, rate).float().cpu())
@@ -103,14 +96,8 @@ def mark(inverter: Inverter, clips: EndlessClips, *, num_sounds: int, device: to
 @torch.no_grad()
 def heard_in(inverter: Inverter, clips: EndlessClips, count: int) -> Bool[Tensor, "clips knobs"]:
     """Which knobs can be heard in the first clips."""
-    names = inverter.synth.space.names
-    columns = [names.index(each.name) for each in inverter.space.searched]
-    heard = []
-    for start in range(0, count, CLIPS_AT_ONCE):
-        batch = clips.pairs(range(start, min(start + CLIPS_AT_ONCE, count)), torch.device("cpu"))
-        knobs = inverter.space.from_unit(batch.unit)
-        told = audible(inverter.synth, knobs, batch.note, num_samples=inverter.num_samples)
-        heard.append(told[:, columns])
+    device = torch.device("cpu")
+    heard = [heard_knobs(inverter, clips.pairs(rows, device)) for rows in batches(count)]
     return torch.cat(heard)
 
 

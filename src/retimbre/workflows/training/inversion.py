@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from retimbre.core.config import dump
-from retimbre.core.errors import CheckpointError, ConfigError
+from retimbre.core.errors import CheckpointError, ConfigError, DatasetError
 from retimbre.data.dataset import RenderedSet
 from retimbre.matching.inverter import Inverter, InverterConfig, find_checkpoint, load_inverter, save_inverter
 from retimbre.matching.networks.catalog import num_trainable
@@ -16,10 +16,20 @@ from retimbre.matching.task import InversionTask
 from retimbre.training import checkpoint, devices
 from retimbre.training.checkpoint import TRAINING_KIND
 from retimbre.training.parallel import World
+from retimbre.workflows.dataset.fits import first_misfit
+from retimbre.workflows.dataset.plan import plan_from_header
 from retimbre.workflows.training.hearing import embedded
 from retimbre.workflows.training.kind import Kind, Prepared, Session
 from retimbre.workflows.training.run import RunConfig, RunFolder
-from retimbre.workflows.training.sounds import Recordings, listening_of, recordings_of
+from retimbre.workflows.training.sounds import (
+    Recordings,
+    check_unchanged,
+    keep_inheritance,
+    keep_record,
+    listening_of,
+    recordings_of,
+    with_inheritance,
+)
 
 # Validation clips are rendered and measured in pieces of this many, which bounds the memory of both.
 VALIDATION_BATCH = 256
@@ -34,15 +44,29 @@ def prepare(config: RunConfig, session: Session) -> Prepared[PairBatch]:
     inverter = Inverter(inverter_config(config))
     if session.warm_start:
         warm_up(inverter, session.warm_start)
-    source = embedded(config, session, inverter, pairs_of(config, inverter))
+    pairs = pairs_of(config, inverter)
+    source = embedded(config, session, inverter, pairs)
+    num_held_out = held_out_clips(pairs, config.data.validation_clips)
     listening = listening_of(config.sounds, inverter, config.seed)
+    recordings = heard(config)
+    if recordings and not session.rehearsal:
+        check_unchanged(session.out, recordings)
     task = InversionTask(inverter, config.update_config(), device, session.world, listening)
     share = session.world.share(pairs_in_batch(config, session.world))
+
+    def validation() -> Sequence[PairBatch]:
+        # This is asked for when the folder is known to be this run's, and before anything is learned.
+        if recordings and session.world.is_first:
+            keep_record(session.out, recordings)
+        if session.warm_start and session.world.is_first:
+            keep_inheritance(session.out, session.warm_start)
+        return validation_batches(source, num_held_out, device, session.world)
+
     return Prepared(
         task=task,
         batch_at=lambda step: source.part(step, share, "train", device),
-        validation=lambda: validation_batches(source, config.data.validation_clips, device, session.world),
-        sizes=sizes(inverter) | (recordings.summary() if (recordings := heard(config)) else {}),
+        validation=validation,
+        sizes=sizes(inverter) | (recordings.summary() if recordings else {}),
     )
 
 
@@ -69,33 +93,38 @@ def warm_up(inverter: Inverter, name_or_path: str) -> None:
     try:
         inverter.load_state_dict(trained.state_dict())
     except RuntimeError as error:
-        detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise CheckpointError(
-            f"{find_checkpoint(name_or_path)}: its weights do not fit this run: {detail}"
+            f"{find_checkpoint(name_or_path)}: is {_network_of(trained)}, but the run's is {_network_of(inverter)}"
         ) from error
+
+
+def _network_of(inverter: Inverter) -> str:
+    """A network by what decides the shapes of its weights."""
+    config = inverter.config
+    return (
+        f"{config.model} over {config.representation} of {inverter.num_samples} samples, "
+        f"{inverter.head.num_outputs} outputs for {config.synth}"
+    )
 
 
 def pairs_of(config: RunConfig, inverter: Inverter) -> Source:
     """Where the pairs of a run come from.
 
     Raises:
-        ConfigError: A data set on disk is of another synthesizer, other knobs, or another rate or length.
+        ConfigError: A data set on disk is of another synthesizer, rate or length, or has other knobs, levels or fixed
+            values.
     """
     if config.data.labels_from:
-        raise ConfigError("[data] labels_from is for a label autoencoder; an inverter takes the labels of its sounds")
+        raise ConfigError(
+            "[data] labels_from is for a label autoencoder; an inverter takes the labels of its sounds"
+        )
     if not config.data.folder:
         return config.pair_source(inverter)
     data = RenderedSet.open(config.data.folder)
-    header = data.header
-    has = (header.num_samples, header.sample_rate, data.columns.knobs)
-    needs = (
-        inverter.num_samples,
-        inverter.config.sample_rate,
-        tuple(each.name for each in inverter.space.searched),
-    )
-    for what, found, wanted in zip(("samples", "sample rate", "searched knobs"), has, needs, strict=True):
-        if found != wanted:
-            raise ConfigError(f"{config.data.folder}: its {what}: {found}, but the run's: {wanted}")
+    if misfit := first_misfit(plan_from_header(data.header), inverter):
+        raise ConfigError(
+            f"{config.data.folder}: {misfit.against('run')}; say what the set has in {misfit.option} of the run file"
+        )
     return FileSource(
         data,
         config.seed,
@@ -103,6 +132,20 @@ def pairs_of(config: RunConfig, inverter: Inverter) -> Source:
         folds=config.data.held_out(),
         shuffled_labels=config.data.shuffled_labels,
     )
+
+
+def held_out_clips(pairs: Source, wanted: int) -> int:
+    """How many clips a validation goes through: those wanted, but each clip of a data set once.
+
+    Raises:
+        DatasetError: The data set holds none out.
+    """
+    if not isinstance(pairs, FileSource):
+        return wanted
+    num_stored = len(pairs.rows["validation"])
+    if not num_stored:
+        raise DatasetError(f"{pairs.data.folder}: its validation split is empty; make a larger set")
+    return min(wanted, num_stored)
 
 
 def validation_batches(
@@ -156,7 +199,7 @@ def export(config: RunConfig, folder: RunFolder, facts: dict[str, Any]) -> Inver
     task = InversionTask(Inverter(inverter_config(config)), config.update_config(), torch.device("cpu"))
     task.load_state_dict(state["task"])
     with task.average.applied():
-        save_inverter(folder.model, task.inverter, facts=facts)
+        save_inverter(folder.model, task.inverter, facts=with_inheritance(folder.path, facts))
     return task.inverter
 
 

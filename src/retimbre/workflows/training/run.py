@@ -6,6 +6,7 @@
     RUN/checkpoints/        last, best, final and kept states, from which training goes on
     RUN/model.safetensors   the inverter: the average of the weights at the best validation
     RUN/run.json            versions, hardware, seed, clips seen, seconds, quality
+    RUN/sounds.json         the recordings that are heard; begun_with.json: those that its first weights had heard
 
 A run file is TOML or JSON with the tables [task], [data], [sounds] and [train]; see `runs/` for examples and
 `docs/models.md` for every option. A folder belongs to one run: starting another one in it is refused, and

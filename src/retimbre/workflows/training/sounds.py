@@ -7,11 +7,16 @@ itself, so that `retimbre evaluate recordings` can leave it out: a score on soun
 Files are parted three ways. Those that match a pattern of `held_out` are never looked at. Of the others a share, chosen
 by the hash of each name and even over sub-folders, serves validation, by which the best weights are picked; the rest
 is learned from. A set made by `retimbre data folder` has such parts already; its test part is never looked at.
+
+A run hears the same recordings from its first session to its last. Its folder keeps their fingerprints, and a session
+that finds others is refused: the model would not know of what it heard earlier and no longer finds.
 """
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, final
@@ -20,15 +25,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from retimbre.core.errors import AudioError, ConfigError
-from retimbre.core.files import sha256_of
+from retimbre.core.errors import AudioError, CheckpointError, ConfigError, ExistsError
+from retimbre.core.files import sha256_of, write_json
 from retimbre.data.dataset import RecordedSet
 from retimbre.data.manifest import HEADER_FILE, Fractions
 from retimbre.data.splits import Split, split_by_name
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import fit_length
 from retimbre.dsp.resample import resample
-from retimbre.matching.inverter import Inverter
+from retimbre.matching.inverter import Inverter, read_inverter
 from retimbre.matching.self_supervised import (
     Listening,
     SoundLossConfig,
@@ -39,6 +44,11 @@ from retimbre.matching.target import Target, TargetSettings, find_target, read_t
 
 # Recordings are known again by as many digits of the SHA-256 of their files: by chance alike, once in 10^19 pairs.
 _DIGITS = 16
+
+# In a run folder: the fingerprints of what was heard since the run began, by part.
+RECORD_FILE = "sounds.json"
+# What the model that a run began with had heard.
+BEGUN_WITH_FILE = "begun_with.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +77,20 @@ class Recordings:
 
     Attributes:
         heard: Names of the recordings that training looks at, validation included.
-        fingerprints: Of their files, by which they are known again.
+        by_part: The fingerprints of their files, by which they are known again, sorted in each part.
         passed_over: What is wrong with each of the others, one line that names it.
     """
 
     train: Sounds
     validation: Sounds
     heard: tuple[str, ...]
-    fingerprints: tuple[str, ...]
+    by_part: Mapping[str, tuple[str, ...]]
     passed_over: tuple[str, ...]
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Those of both parts, sorted, each once."""
+        return tuple(sorted(set[str]().union(*self.by_part.values())))
 
     def summary(self) -> dict[str, Any]:
         """How many there are, as a rehearsal tells it."""
@@ -113,6 +128,8 @@ def listening_of(config: SoundsConfig, inverter: Inverter, seed: int) -> Listeni
     if not config.folder:
         return None
     check_gradient(inverter)
+    # A session hears the folder as it is now, whatever an earlier session of the same process has read.
+    recordings_of.cache_clear()
     found = recordings_of(config, inverter.config.sample_rate, inverter.num_samples)
     train, validation = (dataclasses.replace(sounds, seed=seed) for sounds in (found.train, found.validation))
     return Listening(config.loss, train, validation)
@@ -148,8 +165,68 @@ def recordings_of(config: SoundsConfig, sample_rate: int, num_samples: int) -> R
         train,
         validation,
         tuple(entry.name for entry in heard),
-        tuple(sorted({entry.fingerprint for entry in heard})),
+        {part: tuple(sorted(entry.fingerprint for entry in heard if entry.part == part)) for part in targets},
         tuple(passed_over),
+    )
+
+
+def check_unchanged(run: Path, found: Recordings) -> None:
+    """Makes sure that a run, if it has begun, began with these recordings.
+
+    Raises:
+        ExistsError: It began with others, or with a recording in the other part.
+        CheckpointError: The record of the run is damaged.
+    """
+    path = run / RECORD_FILE
+    if not path.exists():
+        return
+    before, now = _counted(_record(path)), _counted(found.by_part)
+    changed = {fingerprint for _, fingerprint in (before - now) + (now - before)}
+    if changed:
+        raise ExistsError(
+            f"{run}: {len(changed)} of the recordings learned from have changed since this run began (removed, added, "
+            "edited, or moved between training and validation); name another folder with --out"
+        )
+
+
+def keep_record(run: Path, found: Recordings) -> None:
+    """Writes down with which recordings a run goes on, unless it is written already; for the first process alone."""
+    path = run / RECORD_FILE
+    if not path.exists():
+        write_json(path, {part: list(fingerprints) for part, fingerprints in found.by_part.items()})
+
+
+def keep_inheritance(run: Path, model: str) -> None:
+    """Writes down what the model that a run begins with has heard; for the first process alone."""
+    path = run / BEGUN_WITH_FILE
+    if not path.exists():
+        _, facts = read_inverter(model)
+        write_json(path, {"model": model, "heard": facts.get("sounds", {}).get("heard", [])})
+
+
+def with_inheritance(run: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a run's model; what the model that it began with has heard, it has heard too."""
+    path = run / BEGUN_WITH_FILE
+    inherited = json.loads(path.read_text(encoding="utf-8"))["heard"] if path.is_file() else []
+    if not inherited:
+        return dict(facts)
+    sounds = facts.get("sounds", {})
+    return {**facts, "sounds": {**sounds, "heard": sorted({*sounds.get("heard", []), *inherited})}}
+
+
+def _record(path: Path) -> dict[str, tuple[str, ...]]:
+    try:
+        parts = json.loads(path.read_text(encoding="utf-8"))
+        return {str(part): tuple(map(str, fingerprints)) for part, fingerprints in parts.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: the record of the recordings heard is damaged; name another folder with --out"
+        ) from error
+
+
+def _counted(by_part: Mapping[str, tuple[str, ...]]) -> Counter[tuple[str, str]]:
+    return Counter(
+        (part, fingerprint) for part, fingerprints in by_part.items() for fingerprint in fingerprints
     )
 
 
