@@ -253,6 +253,6 @@ def test_a_pitch_is_named_after_the_nearest_key(pitch_hz: float, name: str) -> N
 
 
 def test_of_several_shipped_inverters_the_preferred_one_is_asked() -> None:
-    assert shipped_for("subtractive") == ["subtractive-notes"]
+    assert shipped_for("subtractive") == ["subtractive-resmel"]
     assert shipped_for("fm") == ["fm-resmel"]
     assert shipped_for("wavetable") == []
