@@ -44,7 +44,7 @@ class InverterConfig:
     """What an inverter is, apart from its weights.
 
     Attributes:
-        kind: What it is trained for; there is one kind so far.
+        kind: Tells its run files from those of other kinds.
         synth: A name in the catalog of synthesizers.
         model: A network's name or alias.
         head: How the outputs are read.

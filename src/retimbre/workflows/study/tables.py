@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -26,8 +27,9 @@ class Standing:
     marks: Marks
     control: Marks
 
+    @functools.cached_property
     def verdicts(self) -> list[KnobVerdict]:
-        """Every knob against chance and control."""
+        """Every knob against chance and control; both tables ask, and thousands of resamples take seconds."""
         names = tuple(each.name for each in load_inverter(self.run.model).space.searched)
         return verdicts(names, self.marks, self.control)
 
@@ -36,7 +38,7 @@ def model_row(standing: Standing, heard: Mapping[str, float]) -> Row:
     """How good a model is, what it cost, and over how many of the observable knobs it stands above nothing."""
     manifest = json.loads(standing.run.manifest.read_text(encoding="utf-8"))
     rank = bootstrap(standing.marks.ranks.mean(dim=1), Bootstrap(resamples=RESAMPLES))
-    judged = [each for each in standing.verdicts() if heard[each.name] >= OBSERVABLE_SHARE]
+    judged = [each for each in standing.verdicts if heard[each.name] >= OBSERVABLE_SHARE]
     sounds = standing.marks.sounds
     return {
         "name": standing.model.name,
@@ -84,7 +86,7 @@ def knob_rows(standing: Standing, heard: Mapping[str, float]) -> list[Row]:
             "above_chance": each.beats_chance,
             "above_control": each.beats_control,
         }
-        for each in standing.verdicts()
+        for each in standing.verdicts
     ]
 
 
