@@ -160,7 +160,7 @@ def test_the_device_is_chosen_by_an_option_and_one_that_is_not_there_is_refused(
     assert "device 'cuda' is not available" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.gpu
 def test_models_are_measured_on_a_gpu_as_on_the_cpu(folder: Path, tmp_path: Path) -> None:
     name = model(tmp_path / "plain.safetensors", 0)
     values = [
