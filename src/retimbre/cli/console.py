@@ -5,10 +5,12 @@ one line each. The progress bar shows what is done and when the rest will be, an
 """
 
 import contextlib
+import dataclasses
 import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -80,6 +82,26 @@ def progress(title: str, total: float) -> Iterator[Callable[[float], None]]:
         yield advance
     finally:
         bar.stop()
+
+
+@contextlib.contextmanager
+def counter(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar as the workflows want it: told how much is done, of how much."""
+    shown = 0.0
+    with progress(title, total=1.0) as advance:
+
+        def count(done: int, total: int) -> None:
+            nonlocal shown
+            advance(done / total - shown)
+            shown = done / total
+
+        yield count
+
+
+def plain(result: Any) -> dict[str, Any]:
+    """A result that is a dataclass, as JSON has it."""
+    table = dataclasses.asdict(result)
+    return {name: str(value) if isinstance(value, Path) else value for name, value in table.items()}
 
 
 def _cell(value: Any) -> str:

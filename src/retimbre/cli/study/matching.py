@@ -1,4 +1,4 @@
-"""`retimbre study`: experiments with many parts."""
+"""`retimbre study matching`: inverters trained on the same sounds for as long as each other."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,15 +9,7 @@ from retimbre.cli import console
 from retimbre.cli.options import Device, Json, OutFolder
 from retimbre.core.errors import ConfigError
 
-app = typer.Typer(help="Run an experiment with many parts.", no_args_is_help=True)
 
-
-@app.callback()
-def _group() -> None:
-    """Run an experiment with many parts."""
-
-
-@app.command()
 def matching(
     out: OutFolder,
     runs: Annotated[

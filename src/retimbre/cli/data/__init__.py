@@ -1,0 +1,1 @@
+"""`retimbre data`: a module per command, and `group.py`, which lists them."""

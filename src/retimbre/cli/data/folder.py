@@ -1,0 +1,85 @@
+"""`retimbre data folder`: any recordings."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from retimbre.cli import console
+from retimbre.cli.data.options import LayoutName, Normalise, Test, Validation, show_layout
+from retimbre.cli.options import Force, Json, OutFolder
+from retimbre.core.errors import PartialFailure
+
+
+def folder(
+    sounds: Annotated[
+        list[Path], typer.Argument(metavar="WAVS...", help="Sound files, and folders of them.")
+    ],
+    out: OutFolder,
+    short: Annotated[
+        Literal["pad", "drop"], typer.Option(help="What becomes of recordings shorter than a clip.")
+    ] = "pad",
+    long: Annotated[
+        Literal["trim", "window"],
+        typer.Option(help="Take the start of a longer recording, or cut all of it."),
+    ] = "trim",
+    seconds: Annotated[float, typer.Option(min=0, help="Length of a clip.")] = 1.0,
+    window: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="Short for --long window --seconds SECONDS; 0: not used."
+        ),
+    ] = 0.0,
+    hop: Annotated[float, typer.Option(min=0, help="Seconds between windows; 0: a clip's length.")] = 0.0,
+    sample_rate: Annotated[int, typer.Option(min=1, help="Samples per second.")] = 16384,
+    normalise: Normalise = False,
+    fade_out: Annotated[bool, typer.Option("--fade-out", help="Fade the last 30 % of every clip.")] = False,
+    validation: Validation = 0.1,
+    test: Test = 0.1,
+    layout: Annotated[
+        Literal["manifest", "npy", "hdf5", "csv"],
+        typer.Option("--as", help="Write an earlier system's layout, too."),
+    ] = "manifest",
+    name: LayoutName = "",
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Makes a data set of recordings: every readable file, mixed to one channel, at one rate and length.
+
+    Files that cannot be read are listed and the rest goes on; the exit status is then 1.
+
+    Example:
+        retimbre data folder recordings --out sets/recordings --long window --hop 0.5
+    """
+    from retimbre.data.folder import Cutting
+    from retimbre.data.manifest import Fractions
+    from retimbre.workflows.dataset.recordings import HowToImport, import_folder
+
+    length = window or seconds
+    cutting = Cutting(
+        sample_rate=sample_rate,
+        seconds=length,
+        short=short,
+        long="window" if window else long,
+        hop_s=hop or length,
+        normalise=normalise,
+        fade=fade_out,
+    )
+    how = HowToImport(layout=layout, name=name, split=Fractions(validation, test), force=force)
+    with console.counter("reading") as progress:
+        made = import_folder(sounds, out, cutting, how, progress=progress)
+    if json:
+        console.show_json(console.plain(made))
+    else:
+        verb = "holds" if made.was_there else "has now"
+        console.show(
+            f"{made.folder} {verb} {made.clips:,} clips of {made.seconds_each:g} s from {made.files:,} files"
+        )
+        show_layout(made.layout_files, layout)
+    for reject in made.rejects:
+        console.warn(f"{reject.kind}: {reject.path}: {reject.reason}")
+    failed = sum(reject.kind == "failed" for reject in made.rejects)
+    if failed:
+        raise PartialFailure(
+            f"{failed} of {made.files + len(made.rejects)} files could not be used; the rest is done"
+        )

@@ -1,0 +1,21 @@
+"""The commands of `retimbre study`, in the order of the help. A command is a module of this package."""
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from retimbre.cli.study import matching
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "matching": matching.matching,
+}
+
+app = typer.Typer(help="Run an experiment with many parts.", no_args_is_help=True)
+for name, function in COMMANDS.items():
+    app.command(name)(function)
+
+
+@app.callback()
+def _group() -> None:
+    """Run an experiment with many parts."""
