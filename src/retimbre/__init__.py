@@ -5,6 +5,7 @@ The verbs of the command line are functions of this package, imported when first
     import retimbre
     retimbre.match(...)            a sound to ranked synthesizer patches
     retimbre.render(...)           a patch to a sound
+    retimbre.encode(...)           a sound to a representation, and retimbre.decode(...) back
     retimbre.make_dataset(...)     a synthesizer to sounds with labels
     retimbre.train(...)            a run file to a network
 """
@@ -18,6 +19,8 @@ __version__ = "0.1.0"
 _VERBS = {
     "match": ("retimbre.workflows.match.batch", "match"),
     "render": ("retimbre.workflows.render", "render"),
+    "encode": ("retimbre.workflows.encode", "encode"),
+    "decode": ("retimbre.workflows.decode", "decode"),
     "make_dataset": ("retimbre.workflows.dataset.prepare", "make_dataset"),
     "import_folder": ("retimbre.workflows.dataset.recordings", "import_folder"),
     "check_dataset": ("retimbre.workflows.dataset.census", "check_dataset"),

@@ -25,7 +25,7 @@ from typing import Annotated, Any
 import typer
 
 import retimbre
-from retimbre.cli import console, doctor, evaluate, export, listing, match, render, train
+from retimbre.cli import console, doctor, encode, evaluate, export, listing, match, render, train
 from retimbre.cli.data import group as data
 from retimbre.cli.study import group as study
 from retimbre.core.errors import RetimbreError, UserError
@@ -33,6 +33,8 @@ from retimbre.core.errors import RetimbreError, UserError
 COMMANDS = {
     "match": match.match,
     "render": render.render,
+    "encode": encode.encode,
+    "decode": encode.decode,
     "train": train.train,
     "list": listing.list_names,
     "doctor": doctor.doctor,

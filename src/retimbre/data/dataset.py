@@ -21,6 +21,7 @@ from retimbre.core.config import build
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.data import splits
 from retimbre.data.manifest import HEADER_FILE, Header, read_header
+from retimbre.data.source import Value
 from retimbre.data.store import AudioShards, map_array, write_array
 
 CLASSES_FILE, UNIT_FILE, NOTES_FILE = "classes.npy", "unit.npy", "notes.npy"
@@ -142,6 +143,7 @@ class Clip:
         seconds: How much of the clip is recording; the rest is padding.
         sha256: Of the recording's file.
         remarks: What a listener should know about the recording.
+        attributes: What its corpus says about it, such as its pitch; every clip of a set has the same ones.
     """
 
     source: str
@@ -152,6 +154,24 @@ class Clip:
     sha256: str
     source_rate: Annotated[int, Field(gt=0)]
     remarks: tuple[str, ...] = ()
+    attributes: dict[str, Value] = dataclasses.field(default_factory=dict)
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabelColumn:
+    """One attribute of all clips, as classes.
+
+    Attributes:
+        names: What each class stands for, ascending; only what occurs in the set.
+    """
+
+    names: tuple[Value, ...]
+    classes: Int[Tensor, " clips"]
+
+    def name_of(self, index: int) -> Value:
+        """What a class stands for."""
+        return self.names[index]
 
 
 @final
@@ -187,6 +207,41 @@ class RecordedSet:
         """The clips of `train`, `validation` or `test`."""
         parts = torch.tensor([splits.SPLITS.index(clip.split) for clip in self.clips])
         return splits.indices_of(parts, name)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the attributes that the clips have, beside their label."""
+        return tuple(self.clips[0].attributes)
+
+    def column(self, name: str) -> LabelColumn:
+        """An attribute of every clip as classes that map back to names; `label` is the label.
+
+        Raises:
+            ConfigError: The clips have no such attribute.
+        """
+        if name == "label":
+            values: list[Value] = [clip.label for clip in self.clips]
+        elif name in self.attributes:
+            values = [clip.attributes[name] for clip in self.clips]
+        else:
+            known = ("label", *self.attributes)
+            raise ConfigError(
+                f"{self.folder}: its clips have no attribute {name!r}; {near_miss(name, known)}"
+            )
+        names = sorted(set(values), key=lambda value: (isinstance(value, str), value))
+        index_of = {value: index for index, value in enumerate(names)}
+        return LabelColumn(tuple(names), torch.tensor([index_of[value] for value in values]))
+
+    def balanced(
+        self, split: str, attribute: str, count: int, *, seed: int, step: int
+    ) -> Int[Tensor, " count"]:
+        """`count` clips of a part in which every class of an attribute has its equal share, to within one.
+
+        Raises:
+            ConfigError: The clips have no such attribute, or the part is empty.
+        """
+        rows = self.split(split)
+        return rows[splits.balanced(self.column(attribute).classes[rows], count, seed=seed, step=step)]
 
 
 def _header_of(folder: Path, kind: str) -> Header:
@@ -246,4 +301,6 @@ def read_clips(path: Path, header: Header) -> tuple[Clip, ...]:
         raise DatasetError(f"{path}: not a list of clips: {str(error).splitlines()[0]}") from error
     if len(clips) != header.size:
         raise DatasetError(f"{path}: lists {len(clips)} clips, but the set has {header.size}")
+    if any(clip.attributes.keys() != clips[0].attributes.keys() for clip in clips):
+        raise DatasetError(f"{path}: not every clip has the same attributes; it is damaged")
     return clips

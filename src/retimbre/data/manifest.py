@@ -54,7 +54,8 @@ class Header:
     """What a data set is.
 
     Attributes:
-        kind: `rendered` by a synthesizer, with knobs as labels, or `recorded`, with names.
+        kind: `rendered` by a synthesizer, with knobs as labels; `recorded`, with names; `procedural`, from rules and a
+            seed, with side arrays; or `labels`: the clips of recordings without their audio, with side arrays.
         size: Clips in the whole set.
         num_samples: Length of every clip.
         shard_rows: Clips in each shard but the last.
@@ -63,7 +64,7 @@ class Header:
         made_by: The program that wrote it, for a reader.
     """
 
-    kind: Literal["rendered", "recorded"]
+    kind: Literal["rendered", "recorded", "procedural", "labels"]
     size: Positive
     sample_rate: Positive
     num_samples: Positive

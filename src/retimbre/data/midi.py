@@ -17,6 +17,9 @@ no tempo: their ticks are fractions of a second.
 Channel 10 is for drums in nearly all files (General MIDI): there a key names an instrument, not a pitch. Its notes
 are read, and `MidiScore.melodic` leaves them out.
 
+Where the movements themselves are wanted and not the notes (which keys are down at this moment, how far is the
+pedal?), `read_movements` gives them, in seconds, without pairing anything.
+
 References:
     The Complete MIDI 1.0 Detailed Specification, with Standard MIDI Files 1.0, MIDI Manufacturers Association, 1996.
 """
@@ -99,6 +102,24 @@ class MidiScore:
         return tuple(note for note in self.notes if note.channel != DRUM_CHANNEL)
 
 
+@final
+@dataclasses.dataclass(frozen=True)
+class Movement:
+    """A key or the sustain pedal moves.
+
+    Attributes:
+        at_s: When, from the start of the file, exactly.
+        key: Which key, 0 to 127; None is the pedal.
+        value: 0 where a key comes up, else how hard it goes down, 1 to 127; for the pedal how far, 0 to 127.
+        channel: 1 to 16.
+    """
+
+    at_s: Fraction
+    key: int | None
+    value: int
+    channel: int
+
+
 def read_midi(path: str | Path) -> MidiScore:
     """Reads the notes of a MIDI file.
 
@@ -108,16 +129,50 @@ def read_midi(path: str | Path) -> MidiScore:
         MidiError: The file cannot be read, is not MIDI, is damaged, is of unrelated patterns, or holds no notes.
     """
     path = Path(path)
-    file = _parsed(path, _content(path))
-    _check(path, file)
     keyboard = _Keyboard()
     now_s = Fraction(0)
-    for now_s, track, message in _in_time(file):
+    for now_s, track, message in _in_time(_opened(path)):
         keyboard.hear(now_s, track, message)
     keyboard.close(now_s)
     if not keyboard.notes:
         raise MidiError(f"{path}: a MIDI file without notes")
     return MidiScore(path, tuple(sorted(keyboard.notes)), float(now_s))
+
+
+def read_movements(path: str | Path) -> tuple[Movement, ...]:
+    """Reads what the keys and the sustain pedal do, in order of time, over all tracks and channels.
+
+    Controllers other than the pedal (64) are left out. A key-down of velocity 0 is a key-up, and a key-up has the
+    value 0 whatever its release velocity.
+
+    Raises:
+        MidiError: The file cannot be read, is not MIDI, is damaged, is of unrelated patterns, or no key goes down.
+    """
+    path = Path(path)
+    movements = tuple(
+        Movement(now_s, getattr(message, "note", None), _value(message), message.channel + 1)
+        for now_s, _, message in _in_time(_opened(path))
+        if message.type in ("note_on", "note_off") or _is_pedal(message)
+    )
+    if not any(movement.value for movement in movements if movement.key is not None):
+        raise MidiError(f"{path}: a MIDI file without notes")
+    return movements
+
+
+def _is_pedal(message: _Event) -> bool:
+    return message.type == "control_change" and message.control == SUSTAIN_PEDAL
+
+
+def _value(message: _Event) -> int:
+    if _is_pedal(message):
+        return message.value
+    return message.velocity if message.type == "note_on" else 0
+
+
+def _opened(path: Path) -> mido.MidiFile:
+    file = _parsed(path, _content(path))
+    _check(path, file)
+    return file
 
 
 def _content(path: Path) -> bytes:
@@ -210,7 +265,7 @@ class _Keyboard:
             self._down[key].append((now_s, message.velocity))
         elif message.type in ("note_on", "note_off"):
             self._lift((track, message.channel, message.note), now_s)
-        elif message.type == "control_change" and message.control == SUSTAIN_PEDAL:
+        elif _is_pedal(message):
             self._tread(message.channel, message.value >= PEDAL_DOWN, now_s)
 
     def close(self, now_s: Fraction) -> None:

@@ -11,14 +11,13 @@ writing) is the same for all corpora and is done in one place, `workflows.datase
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from retimbre.core.errors import ConfigError
+from retimbre.data.splits import Split
 
 Value = str | int | float
 """What an attribute may be: a name, a number of something, or a measure."""
-
-Part = Literal["train", "validation", "test"]
 
 
 @final
@@ -34,14 +33,16 @@ class Source:
         split: The part that the corpus itself puts it into; None leaves that to the importer.
         group: Sources of one group go to one part, so that nothing leaks (a speaker, an instrument, a piece); empty
             stands for the name: every recording on its own.
+        sha256: The checksum that the corpus lists for the file; empty where it lists none.
     """
 
     path: Path
     name: str
     label: str = ""
     attributes: Mapping[str, Value] = dataclasses.field(default_factory=dict)
-    split: Part | None = None
+    split: Split | None = None
     group: str = ""
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -63,11 +64,13 @@ class Reject:
         kind: `failed` where it was wanted but could not be had, `dropped` where the caller's options leave it out,
             `passed over` where it is no recording.
         reason: One line.
+        count: How many files this stands for; more than one only where they are too many to name.
     """
 
     path: str
     kind: Literal["failed", "dropped", "passed over"]
     reason: str
+    count: int = 1
 
 
 @final
@@ -79,9 +82,11 @@ class Scan:
         sources: The recordings that are wanted, in an order that is the same on every machine.
         rejects: What the corpus names and does not have, and what lies around and is no part of it. What a filter
             leaves out is not here: that is no fault.
-        corpus: The name of the corpus in `retimbre.corpora.catalog`.
+        options: Every filter that the scan depended on, as plain values: they are part of what the set is.
+        licence: Of a folder that says so itself; empty stands for what the catalog of corpora says.
     """
 
-    corpus: str
     sources: tuple[Source, ...]
     rejects: tuple[Reject, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    licence: str = ""

@@ -5,15 +5,16 @@ the parts of a set are disjoint in what they are about, not just in row numbers:
 
 - Sounds of a synthesizer are parted by their classes: the vector of classes is mixed into a number in [0, 1), and
   the number decides. Two clips with equal classes are therefore always in the same part, even in different sets.
-- Recordings are parted by file, so that two windows of one recording never face each other, and within each label,
-  so that every label has its share of each part to within one file.
+- Recordings are parted by file, so that two windows of one recording never face each other, or by what several files
+  have in common (a speaker, an instrument), and within each label, so that every label has its share of each part to
+  within one of those.
 
 Neither depends on the order in which files are listed, on the machine, or on a seed.
 """
 
 import dataclasses
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -74,18 +75,29 @@ def split_by_classes(
 
 
 def split_by_name(names: Sequence[str], labels: Sequence[str], fractions: Fractions) -> list[Split]:
-    """The part of each recording: within each label, to within one recording of its share."""
-    by_label: dict[str, list[int]] = defaultdict(list)
-    for index, label in enumerate(labels):
-        by_label[label].append(index)
-    parts: list[Split] = ["train"] * len(names)
-    for members in by_label.values():
-        shuffled = sorted(members, key=lambda index: (_digest(names[index]), names[index]))
-        num_test = round(fractions.test * len(members))
-        num_held_out = round((fractions.test + fractions.validation) * len(members))
-        for position, index in enumerate(shuffled[:num_held_out]):
-            parts[index] = "test" if position < num_test else "validation"
-    return parts
+    """The part of each recording: within each label, to within one recording of its share.
+
+    Recordings of one name stay together, so a name may be that of a speaker or an instrument; a part then has its
+    share to within half of a name. Names with several labels, and labels with too few names to hold one out of, are
+    parted all together.
+    """
+    labels_of: dict[str, set[str]] = defaultdict(set)
+    names_of: dict[str, set[str]] = defaultdict(set)
+    for name, label in zip(names, labels, strict=True):
+        labels_of[name].add(label)
+        names_of[label].add(name)
+    counts = Counter(labels)
+    are_scarce = {
+        label for label, own in names_of.items() if len(own) < len(SPLITS) and counts[label] > len(own)
+    }
+    pools: dict[str | None, Counter[str]] = defaultdict(Counter)
+    for name, label in zip(names, labels, strict=True):
+        stands_alone = len(labels_of[name]) == 1 and label not in are_scarce
+        pools[label if stands_alone else None][name] += 1
+    part_of: dict[str, Split] = {}
+    for sizes in pools.values():
+        part_of |= _parted(sizes, fractions)
+    return [part_of[name] for name in names]
 
 
 def indices_of(parts: Int[Tensor, " examples"], split: str) -> Int[Tensor, " rows"]:
@@ -130,6 +142,26 @@ def _place(classes: Int[Tensor, "examples searched"]) -> Float[Tensor, " example
     for column in classes.long().unbind(1):
         mixed = mixed * _MULTIPLIER + column + 1
     return random.uniform(0, "split of a class vector", mixed, 1)[:, 0]
+
+
+def _parted(sizes: Counter[str], fractions: Fractions) -> dict[str, Split]:
+    """Fills the held-out parts with names, in the order of their digests, to their shares of all recordings."""
+    total = sizes.total()
+    num_test = round(fractions.test * total)
+    num_validation = round((fractions.test + fractions.validation) * total) - num_test
+    left = sorted(sizes, key=lambda name: (_digest(name), name))
+    part_of: dict[str, Split] = dict.fromkeys(left, "train")
+    wanted: tuple[tuple[Split, int], ...] = (("test", num_test), ("validation", num_validation))
+    for part, share in wanted:
+        taken = 0
+        for name in left:
+            if taken + sizes[name] / 2 <= share:
+                part_of[name] = part
+                taken += sizes[name]
+        if share and not taken and len(left) > 1:
+            part_of[min(left, key=sizes.__getitem__)] = part
+        left = [name for name in left if part_of[name] == "train"]
+    return part_of
 
 
 def _digest(name: str) -> str:

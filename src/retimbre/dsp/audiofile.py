@@ -29,7 +29,17 @@ from retimbre.core.files import whole_file
 from retimbre.dsp.decode import SUFFIXES, Mix, SoundInfo, check_rate, mix_down, read_info
 from retimbre.dsp.resample import resample
 
-__all__ = ["Sound", "SoundInfo", "encode_flac", "find_sounds", "probe", "read", "write"]
+__all__ = [
+    "Sound",
+    "SoundInfo",
+    "encode_flac",
+    "find_sounds",
+    "probe",
+    "read",
+    "remarks_on",
+    "write",
+    "write_pieces",
+]
 
 _FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 
@@ -69,13 +79,20 @@ class Sound:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a listener should know, one clause each; empty for a sound without blemish."""
-        clauses = {
-            "clipped: it stays at full scale for several samples": self.clipped,
-            f"cut short: it ends after {self.seconds:.2f} s, before its header says": self.truncated,
-            "its channels cancel in the mean; the loudest one was taken": self.mix == "loudest",
-            f"louder than full scale; scaled by {self.gain:.3g}": self.gain != 1,
-        }
-        return tuple(clause for clause, applies in clauses.items() if applies)
+        ends_at_s = self.seconds if self.truncated else None
+        return remarks_on(self.mix, self.gain, clipped=self.clipped, ends_at_s=ends_at_s)
+
+
+def remarks_on(mix: Mix, gain: float, *, clipped: bool, ends_at_s: float | None) -> tuple[str, ...]:
+    """What a listener should know of a file that was read; `ends_at_s` is where it broke off, None if it did not."""
+    broken = "" if ends_at_s is None else f"{ends_at_s:.2f}"
+    clauses = {
+        "clipped: it stays at full scale for several samples": clipped,
+        f"cut short: it ends after {broken} s, before its header says": bool(broken),
+        "its channels cancel in the mean; the loudest one was taken": mix == "loudest",
+        f"louder than full scale; scaled by {gain:.3g}": gain != 1,
+    }
+    return tuple(clause for clause, applies in clauses.items() if applies)
 
 
 def read(
@@ -160,17 +177,32 @@ def write(
         ValueError: samples that are not numbers, none at all, or beyond full scale where integers are written.
         AudioError: the path ends in neither `.wav` nor `.flac`, or the rate is out of bounds.
     """
+    write_pieces(path, [samples], sample_rate, integers=integers)
+
+
+def write_pieces(
+    path: str | Path, pieces: Iterable[Tensor], sample_rate: int, *, integers: bool = False
+) -> None:
+    """Writes a sound that comes in pieces `[samples]`, as `write` does, without ever holding all of it.
+
+    Raises:
+        ValueError: as `write`, for any piece.
+        AudioError: as `write`.
+    """
     path = Path(path)
     container = _FORMATS.get(path.suffix.lower())
     if container is None:
         raise AudioError(f"{path}: sounds are written as {' or '.join(_FORMATS)}, not {path.suffix!r}")
     check_rate(sample_rate, str(path))
-    values = _finite(samples)
-    with whole_file(path) as aside:
-        if integers or container == "FLAC":
-            soundfile.write(aside, _to_int16(values), sample_rate, format=container, subtype="PCM_16")
-        else:
-            soundfile.write(aside, values, sample_rate, format=container, subtype="FLOAT")
+    integers = integers or container == "FLAC"
+    subtype = "PCM_16" if integers else "FLOAT"
+    with (
+        whole_file(path) as aside,
+        soundfile.SoundFile(aside, "w", sample_rate, 1, subtype, format=container) as file,
+    ):
+        for piece in pieces:
+            values = _finite(piece)
+            file.write(_to_int16(values) if integers else values)
 
 
 def encode_flac(samples: Float[Tensor, " samples"], sample_rate: int) -> bytes:

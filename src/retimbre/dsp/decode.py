@@ -108,13 +108,68 @@ def mix_down(path: Path, *, max_seconds: float, start_s: float = 0.0) -> MonoMix
 
 
 @final
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What a pass over a whole file found out, without keeping its samples.
+
+    Attributes:
+        num_frames: Frames that can be read, whatever the header says.
+        channel: The one that stands for all because they cancel in the mean; None for the mean.
+        peak: Largest absolute sample of the channel or mean.
+        clipped: Whether any channel stays at full scale for three samples or more.
+    """
+
+    info: SoundInfo
+    num_frames: int
+    channel: int | None
+    peak: float
+    clipped: bool
+
+    @property
+    def mix(self) -> Mix:
+        """How one channel is made."""
+        if self.info.channels == 1:
+            return "mono"
+        return "mean" if self.channel is None else "loudest"
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the frames end before the header's promise."""
+        return self.num_frames < self.info.frames
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """The samples of the channel or mean, at the file's own rate, a small block at a time."""
+        with _opened(self.info.path) as file:
+            for block in _blocks(file, self.num_frames):
+                yield _mixed(block, self.channel)
+
+
+def survey(path: Path) -> Survey:
+    """Goes through a whole file in bounded memory; what it finds says how to read the samples.
+
+    Raises:
+        AudioError: the file cannot be opened, holds no frames, or holds samples that are not numbers.
+    """
+    everything = (0.0, math.inf)
+    channel = None
+    tally, info = _pass(path, everything, channel=None, keep=False)
+    if tally.cancels:
+        channel = int(tally.energy.argmax())
+        tally, info = _pass(path, everything, channel=channel, keep=False)
+    return Survey(info, tally.num_frames, channel, tally.peak, tally.clipped)
+
+
+@final
 @dataclasses.dataclass
 class _Tally:
-    """What one pass over a file's frames has seen so far."""
+    """What one pass over a file's frames has seen so far; `mixed` holds the samples if they are to be kept."""
 
     energy: NDArray[np.float64]
     mixed: list[NDArray[np.float32]]
     last: NDArray[np.float32]
+    keep: bool = True
+    mixed_energy: float = 0.0
+    peak: float = 0.0
     num_bad: int = 0
     first_bad: int = 0
     num_frames: int = 0
@@ -131,16 +186,24 @@ class _Tally:
         self.clipped = self.clipped or _stays_at(joined, full_scale)
         self.last = joined[1 - _CLIPPED_RUN :]
         self.energy += np.square(block, dtype=np.float64).sum(axis=0)
-        mono = block.mean(axis=1, dtype=np.float64) if channel is None else block[:, channel]
-        self.mixed.append(mono.astype(np.float32))
+        mono = _mixed(block, channel)
+        if self.keep:
+            self.mixed.append(mono)
+        self.mixed_energy += float(np.square(mono, dtype=np.float64).sum())
+        self.peak = max(self.peak, float(np.abs(mono).max()))
         self.num_frames += len(block)
 
     @property
     def cancels(self) -> bool:
         """Whether the mean of the channels has lost the sound that the channels hold."""
-        kept = sum(float(np.square(part, dtype=np.float64).sum()) for part in self.mixed)
         unrelated = float(self.energy.sum()) / len(self.energy) ** 2
-        return kept < _CANCELLED * unrelated
+        return self.mixed_energy < _CANCELLED * unrelated
+
+
+def _mixed(block: NDArray[np.float32], channel: int | None) -> NDArray[np.float32]:
+    """Frames [frames, channels] as one channel: their mean, or one of them."""
+    mono = block.mean(axis=1, dtype=np.float64) if channel is None else block[:, channel]
+    return mono.astype(np.float32)
 
 
 def loudest_at(path: Path) -> float:
@@ -159,12 +222,14 @@ def loudest_at(path: Path) -> float:
         return loudest / file.samplerate
 
 
-def _pass(path: Path, stretch_s: tuple[float, float], *, channel: int | None) -> tuple[_Tally, SoundInfo]:
+def _pass(
+    path: Path, stretch_s: tuple[float, float], *, channel: int | None, keep: bool = True
+) -> tuple[_Tally, SoundInfo]:
     """Goes through a stretch once; refuses one without frames or with samples that are not numbers."""
     start_s, seconds = stretch_s
     with _opened(path) as file:
         info = _info(path, file)
-        tally = _Tally(np.zeros(info.channels), [], np.zeros((0, info.channels), np.float32))
+        tally = _Tally(np.zeros(info.channels), [], np.zeros((0, info.channels), np.float32), keep)
         for _ in _blocks(file, round(start_s * info.sample_rate)):
             pass  # a stream is read straight on: what comes before is decoded and dropped
         for block in _blocks(file, _frames_in(seconds, info.sample_rate)):

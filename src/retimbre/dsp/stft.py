@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from retimbre.core.errors import ConfigError, near_miss
+from retimbre.dsp.pieces import in_pieces
 
 WINDOWS: dict[str, Callable[..., Tensor]] = {
     "hann": torch.hann_window,
@@ -135,14 +136,12 @@ def stft(
 ) -> Complex[Tensor, "batch bins frames"]:
     """The short-time Fourier transform: complex, unscaled (a full-scale sine peaks at about half the window's sum)."""
     padded = pad_ends(audio, settings.n_fft, center=settings.center, pad_mode=settings.pad_mode)
-    return torch.stft(
-        padded,
-        settings.n_fft,
-        hop_length=settings.hop_length,
-        window=analysis_window(settings, audio),
-        center=False,
-        return_complex=True,
+    frames = padded.unfold(-1, settings.n_fft, settings.hop_length)
+    window = analysis_window(settings, audio)
+    spectrum = in_pieces(
+        lambda piece: torch.fft.rfft(piece * window), frames, values_per_item=frames[:1].numel()
     )
+    return spectrum.transpose(1, 2)
 
 
 def istft(
@@ -162,23 +161,78 @@ def istft(
         Griffin & Lim (1984), "Signal estimation from modified short-time Fourier transform", equation 6,
         https://doi.org/10.1109/TASSP.1984.1164317
     """
-    frames = torch.fft.irfft(spectrum, n=settings.n_fft, dim=1)
-    window = analysis_window(settings, frames)
-    numerator = _overlap_add(frames * window[:, None], settings)
-    energy = _overlap_add(window.square()[None, :, None].expand(1, -1, spectrum.shape[-1]), settings)
-    covered = energy > torch.finfo(energy.dtype).eps
-    audio = torch.where(covered, numerator / torch.where(covered, energy, 1.0), 0.0)
+    num_frames = spectrum.shape[-1]
+    audio = in_pieces(
+        lambda piece: _overlap_add(torch.fft.irfft(piece, n=settings.n_fft), settings),
+        spectrum.transpose(1, 2),
+        values_per_item=num_frames * settings.n_fft,
+    )
     start = settings.n_fft // 2 if settings.center else 0
-    audio = audio[:, start : start + num_samples]
-    return functional.pad(audio, (0, num_samples - audio.shape[-1]))
+    wanted = slice(start, start + num_samples)
+    audio = audio[:, wanted] * _reciprocal_energy(settings, num_frames, audio.dtype, audio.device)[wanted]
+    return _pad_end(audio, num_samples - audio.shape[-1])
 
 
 def _overlap_add(
-    frames: Float[Tensor, "batch n_fft frames"], settings: StftSettings
+    frames: Float[Tensor, "batch frames n_fft"], settings: StftSettings
 ) -> Float[Tensor, "batch samples"]:
-    length = settings.n_fft + settings.hop_length * (frames.shape[-1] - 1)
-    summed = functional.fold(frames, (1, length), (1, settings.n_fft), stride=(1, settings.hop_length))
-    return summed[:, 0, 0]
+    """Adds up windowed frames, each a hop after the one before; the last hop may be filled up with silence."""
+    hop_length, window = settings.hop_length, analysis_window(settings, frames)
+    hops_per_frame = -(-settings.n_fft // hop_length)
+    missing = hops_per_frame * hop_length - settings.n_fft
+    # Cut into hops, the r-th part of every frame lands r hops later: a few long sums instead of many short ones.
+    parts = _pad_end(frames, missing).unflatten(-1, (hops_per_frame, hop_length))
+    weights = _pad_end(window, missing).view(hops_per_frame, hop_length)
+    batch, num_frames = frames.shape[:2]
+    audio = frames.new_zeros(batch, num_frames + hops_per_frame - 1, hop_length)
+    for index in range(hops_per_frame):
+        audio[:, index : index + num_frames].addcmul_(parts[:, :, index], weights[index])
+    return audio.flatten(1)
+
+
+def _pad_end(values: Float[Tensor, "*batch samples"], missing: int) -> Float[Tensor, "*batch padded"]:
+    # Padding with nothing would copy.
+    return functional.pad(values, (0, missing)) if missing else values
+
+
+@functools.lru_cache(maxsize=8)
+def _reciprocal_energy(
+    settings: StftSettings, num_frames: int, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, " samples"]:
+    """One over the sum of the squared windows over each sample; zero where all of them are."""
+    with torch.inference_mode(False), torch.no_grad():
+        window = analysis_window(settings, torch.empty(0, dtype=dtype, device=device))
+        energy = _overlap_add(window.expand(1, num_frames, -1), settings)[0]
+        covered = energy > torch.finfo(dtype).eps
+        return torch.where(covered, 1.0 / torch.where(covered, energy, 1.0), 0.0)
+
+
+def least_coverage(settings: StftSettings) -> float:
+    """The least sum of squared windows over a sample of a clip, in units of the largest squared window.
+
+    Rounding errors grow by one over its square root when the transform is undone; at zero, samples are lost.
+    Frames after the first are centred (or start) every `hop_length` samples, up to the last sample and beyond.
+    """
+    hop_length, n_fft = settings.hop_length, settings.n_fft
+    # Between the middles of two frames; or, where the first frames have none before them, the whole first frame.
+    num_frames, start, width = (
+        (2, n_fft // 2, hop_length) if settings.center else (2 + n_fft // hop_length, 0, n_fft)
+    )
+    coverage = torch.zeros((num_frames - 1) * hop_length + n_fft, dtype=torch.float64)
+    for index in range(num_frames):
+        coverage[index * hop_length :][:n_fft] += _window_energy(settings)
+    return float(coverage[start : start + max(width, hop_length)].min())
+
+
+def reach(settings: StftSettings, least: float) -> int:
+    """How many samples after the middle of a frame the squared window is still `least` of its largest value."""
+    after = _window_energy(settings)[settings.n_fft // 2 :]
+    return int((after >= least).cumprod(0).sum()) - 1
+
+
+def _window_energy(settings: StftSettings) -> Float[Tensor, " n_fft"]:
+    energy = analysis_window(settings, torch.empty(0, dtype=torch.float64)).square()
+    return energy / energy.max()
 
 
 def power(

@@ -1,42 +1,61 @@
-"""What a representation promises: audio goes in, features come out, and some of them can be turned back.
+"""What a representation promises: audio goes in, features come out, and most of them can be turned back.
 
 A network never sees a recording; it sees features: the samples themselves, a spectrogram in decibels, bands spaced as
 the ear spaces them. A `Representation` is the whole description of such a transform. It is a frozen dataclass, so two
 equal ones make equal features, and its `identity` names what it computes, for caches and checkpoints. Features are
-real, `[batch, channels, time]` or `[batch, channels, bins, frames]`.
+real, `[batch, channels, time]` or `[batch, channels, bins, frames]`, on the device and in the dtype of the audio.
 
     encode    audio [batch, samples] -> features
     decode    features -> audio [batch, samples]; where `exact`, it undoes `encode`
 
-Some transforms forget what a decoder would need (the phase, the level). Such a one has `invertible = False`,
-and says so when asked to decode, instead of returning something that only looks like an answer.
+Three kinds follow from what a transform keeps. An exact one keeps everything, and decoding undoes it up to rounding.
+An invertible one forgets something (the phase, the fine spectrum) and decodes to the best estimate known. One that is
+not even invertible says so when asked to decode, instead of returning something that only looks like an answer.
+Which kind it is may depend on the settings, so both are properties of the instance.
 """
 
 import abc
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from retimbre.core.errors import UserError
+from retimbre.core.errors import AudioError, UserError
 from retimbre.core.files import fingerprint
 
 
 class Representation(abc.ABC):
     """A transform between audio and features. Final subclasses are frozen dataclasses.
 
+    Every field of a subclass is a setting. `encode` begins with `check_finite`.
+
     Attributes:
-        exact: Whether `decode` undoes `encode` up to rounding.
-        invertible: Whether `decode` gives a sound at all.
+        formula: What a feature is, in one line of mathematics, for the documentation.
+        reference: Where the transform is from: a citation with a link; empty for what has no author.
     """
 
-    exact: ClassVar[bool]
-    invertible: ClassVar[bool]
+    formula: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+
+    @property
+    @abc.abstractmethod
+    def exact(self) -> bool:
+        """Whether `decode` undoes `encode` up to rounding: 110 dB in float32, 280 dB in float64."""
+
+    @property
+    def invertible(self) -> bool:
+        """Whether `decode` gives a sound at all."""
+        return True
 
     @abc.abstractmethod
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels ..."]:
-        """Audio to features; item `i` depends on clip `i` alone."""
+        """Audio to features; item `i` depends on clip `i` alone.
+
+        Raises:
+            AudioError: A clip holds a sample that is not a number or is infinite.
+        """
 
     @abc.abstractmethod
     def decode(
@@ -58,7 +77,7 @@ class Representation(abc.ABC):
 
     def identity(self) -> str:
         """Sixteen digits that name what is computed; equal representations have equal ones."""
-        settings = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
+        settings = _settings_of(self) if dataclasses.is_dataclass(self) else {}
         return fingerprint({"representation": type(self).__name__, **settings})
 
 
@@ -74,6 +93,39 @@ class FixedFrontEnd(nn.Module):
         return self.representation.encode(audio)
 
 
+def check_finite(audio: Float[Tensor, "batch samples"], name: str = "clip") -> None:
+    """Refuses audio that holds a NaN or an infinity, which a transform would smear over the whole clip.
+
+    A graph that is being exported or compiled skips the check: it cannot branch on what the samples are.
+
+    Args:
+        audio: What is about to be encoded.
+        name: What a row of it is, for the message.
+
+    Raises:
+        AudioError: Names the first such row by its index.
+    """
+    # A sum is not finite if one of its terms is not; the reverse, an overflow, is left to the slow check.
+    if torch.compiler.is_compiling() or bool(audio.sum().isfinite()) or bool(audio.isfinite().all()):
+        return
+    bad = (~audio.isfinite()).sum(dim=1).tolist()
+    index = next(row for row, count in enumerate(bad) if count)
+    raise AudioError(f"{name} {index}: {bad[index]} of {audio.shape[-1]} samples are NaN or infinite")
+
+
 def refuse_to_decode(name: str, forgotten: str) -> UserError:
     """The error of a representation that cannot be turned back into sound."""
     return UserError(f"the representation {name!r} keeps no {forgotten}, so it cannot be decoded to audio")
+
+
+def _settings_of(thing: Any) -> dict[str, Any]:
+    """The fields of a dataclass as plain values; a dataclass among them tells its type, which may be its only one."""
+    return {field.name: _plain(getattr(thing, field.name)) for field in dataclasses.fields(thing)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {"type": type(value).__name__, **_settings_of(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,23 +1,89 @@
 """The representations by name. To add one: write it, add a line here, and every test of the catalog runs on it."""
 
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from retimbre.core.config import build, dump
 from retimbre.core.errors import ConfigError, near_miss
+from retimbre.representation.aliases import resolve
 from retimbre.representation.base import Representation
+from retimbre.representation.coordinates import Compressed, InstantaneousFrequency, Polar
+from retimbre.representation.lapped import Mdct, Pqmf
+from retimbre.representation.spectral import Spectral
 from retimbre.representation.steps import DecibelSpectrogram, LogMel, Waveform
+from retimbre.representation.warped import MelWarped
+
+# The short-time transforms of two earlier programs, exactly: librosa's, centred, with mirrored ends and without DC; and
+# TensorFlow's, which pads the end with silence, without the Nyquist bin. Clips of 16,383 samples give 512 x 64 cells in
+# the first, clips of 16,384 samples 256 x 128 in the second.
+_SONY2020 = Spectral(n_fft=1024, hop_length=256, pad_mode="reflect", edges="no-dc")
+_INTERNS2020 = Spectral(n_fft=512, hop_length=128, window="hamming", center=False, edges="no-nyquist")
 
 REPRESENTATIONS: dict[str, Representation] = {
     "waveform": Waveform(),
+    "stft": Spectral(),
+    "stft-compressed": Spectral(coordinates=Compressed()),
+    "mag-phase": Spectral(coordinates=Polar()),
+    "mag-if": Spectral(coordinates=InstantaneousFrequency()),
+    "mag-if-gated": Spectral(coordinates=InstantaneousFrequency(gate_db=-43.4)),
+    "sony2020-stft": _SONY2020,
+    "sony2020-mag-phase": dataclasses.replace(_SONY2020, coordinates=Polar(1e-10, radians=True)),
+    "sony2020-mag-if": dataclasses.replace(_SONY2020, coordinates=InstantaneousFrequency(1e-10)),
+    "interns2020-stft": _INTERNS2020,
+    "interns2020-mag-phase": dataclasses.replace(_INTERNS2020, coordinates=Polar(radians=True)),
+    "interns2020-mag-if": dataclasses.replace(_INTERNS2020, coordinates=InstantaneousFrequency(radians=True)),
     "db-spectrogram": DecibelSpectrogram(),
     "db-spectrogram-trainable": DecibelSpectrogram(trainable=True),
     "log-mel": LogMel(),
+    "mel-stft": MelWarped(),
+    "mel-if": MelWarped(n_fft=2048, hop_length=512, n_mels=1024, coordinates=InstantaneousFrequency()),
+    "interns2020-mel-stft": MelWarped(
+        n_fft=512, hop_length=128, window="hamming", center=False, n_mels=256, bands="tensorflow"
+    ),
+    "mdct": Mdct(),
+    "pqmf": Pqmf(),
 }
 
 
-def representation(name: str, sample_rate: int) -> Representation:
+Configured = TypeVar("Configured")
+
+
+def representation(
+    name: str, sample_rate: int, settings: Mapping[str, Any] = MappingProxyType({})
+) -> Representation:
     """The representation of that name, for audio at that sample rate in Hz.
 
+    Args:
+        name: In the catalog, or an earlier spelling (`aliases.ALIASES`), which warns.
+        sample_rate: Of the audio it will be given.
+        settings: Fields that differ from the entry's, as a table of a run file; a table for one that is a dataclass.
+
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is none of that name, it has no such setting, or the settings make no sense.
     """
+    name = resolve(name)
     if name not in REPRESENTATIONS:
         raise ConfigError(f"there is no representation {name!r}; {near_miss(name, REPRESENTATIONS)}")
-    return REPRESENTATIONS[name].at_rate(sample_rate)
+    return _with_settings(REPRESENTATIONS[name].at_rate(sample_rate), settings, name)
+
+
+def _with_settings(thing: Configured, settings: Mapping[str, Any], where: str) -> Configured:
+    """A copy of a dataclass with some fields replaced, each checked against its type."""
+    if not settings:
+        return thing
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"[{where}] should be a table of settings, not {settings!r}")
+    fields = [field.name for field in dataclasses.fields(thing)]  # pyright: ignore[reportArgumentType]
+    inner = {name: getattr(thing, name) for name in fields if dataclasses.is_dataclass(getattr(thing, name))}
+    plain = {name: value for name, value in settings.items() if name not in inner}
+    table = {name: value for name, value in dump(thing).items() if name not in inner}
+    checked = build(type(thing), table | plain, where)
+    values = {name: getattr(checked, name) for name in plain}
+    values |= {
+        name: _with_settings(inner[name], settings[name], f"{where}.{name}")
+        for name in inner
+        if name in settings
+    }
+    return dataclasses.replace(thing, **values)  # pyright: ignore[reportArgumentType]

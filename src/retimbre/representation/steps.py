@@ -19,7 +19,6 @@ References:
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -28,7 +27,7 @@ from torch.nn import functional
 
 from retimbre.dsp.filterbank import mel_filterbank
 from retimbre.dsp.stft import StftSettings, analysis_window, power
-from retimbre.representation.base import Representation, refuse_to_decode
+from retimbre.representation.base import Representation, check_finite, refuse_to_decode
 
 RANGE_DB = 80.0  # how far below the loudest cell a cell may lie; what is softer is raised to that
 POWER_FLOOR = 1e-10  # keeps the logarithm of silence finite; -100 dB re a cell of power 1
@@ -51,11 +50,14 @@ def decibels_below_maximum(power: Float[Tensor, "batch bins frames"]) -> Float[T
 class Waveform(Representation):
     """The samples themselves, as one channel."""
 
-    exact: ClassVar[bool] = True
-    invertible: ClassVar[bool] = True
+    @property
+    def exact(self) -> bool:
+        """Nothing is even rounded."""
+        return True
 
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 1 samples"]:
         """Adds the channel."""
+        check_finite(audio)
         return audio[:, None]
 
     def decode(
@@ -80,11 +82,19 @@ class DecibelSpectrogram(Representation):
     hop_length: int = 256
     trainable: bool = False
 
-    exact: ClassVar[bool] = False
-    invertible: ClassVar[bool] = False
+    @property
+    def exact(self) -> bool:
+        """It keeps neither phase nor level."""
+        return False
+
+    @property
+    def invertible(self) -> bool:
+        """A sound of unknown level is not estimated."""
+        return False
 
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 1 frames bins"]:
         """Audio to decibels, with the Fourier transform itself whatever `trainable` says."""
+        check_finite(audio)
         padding = same_padding(audio.shape[-1], self.n_fft, self.hop_length)
         spectrum = power(functional.pad(audio, padding), self.stft_settings)
         return decibels_below_maximum(spectrum).transpose(1, 2)[:, None]
@@ -149,8 +159,15 @@ class LogMel(Representation):
     hop_length: int = 256
     n_mels: int = 128
 
-    exact: ClassVar[bool] = False
-    invertible: ClassVar[bool] = False
+    @property
+    def exact(self) -> bool:
+        """It keeps neither phase nor level."""
+        return False
+
+    @property
+    def invertible(self) -> bool:
+        """A sound of unknown level is not estimated."""
+        return False
 
     def at_rate(self, sample_rate: int) -> "LogMel":
         """The same window and hop in seconds at another sample rate."""
@@ -164,6 +181,7 @@ class LogMel(Representation):
 
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 1 bands frames"]:
         """Audio to decibels."""
+        check_finite(audio)
         settings = StftSettings(n_fft=self.n_fft, hop_length=self.hop_length, center=False)
         padding = same_padding(audio.shape[-1], self.n_fft, self.hop_length)
         spectrum = power(functional.pad(audio, padding), settings)

@@ -94,13 +94,14 @@ def _metrics() -> list[Row]:
 
 
 def _corpora() -> list[Row]:
-    from retimbre.data.catalog import CORPORA
+    from retimbre.corpora.catalog import CORPORA
 
     return [
         {
             "name": name,
             "command": corpus.command,
             "licence": corpus.licence,
+            "citation": corpus.citation,
             "labels": corpus.labels,
             "description": corpus.description,
         }

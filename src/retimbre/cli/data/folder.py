@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.data.options import LayoutName, Normalise, Test, Validation, show_layout
+from retimbre.cli.data.imported import show_imported
+from retimbre.cli.data.options import LayoutName, Normalise, Test, Validation
 from retimbre.cli.options import Force, Json, OutFolder
-from retimbre.core.errors import PartialFailure
 
 
 def folder(
@@ -68,18 +68,4 @@ def folder(
     how = HowToImport(layout=layout, name=name, split=Fractions(validation, test), force=force)
     with console.counter("reading") as progress:
         made = import_folder(sounds, out, cutting, how, progress=progress)
-    if json:
-        console.show_json(console.plain(made))
-    else:
-        verb = "holds" if made.was_there else "has now"
-        console.show(
-            f"{made.folder} {verb} {made.clips:,} clips of {made.seconds_each:g} s from {made.files:,} files"
-        )
-        show_layout(made.layout_files, layout)
-    for reject in made.rejects:
-        console.warn(f"{reject.kind}: {reject.path}: {reject.reason}")
-    failed = sum(reject.kind == "failed" for reject in made.rejects)
-    if failed:
-        raise PartialFailure(
-            f"{failed} of {made.files + len(made.rejects)} files could not be used; the rest is done"
-        )
+    show_imported(made, layout, json=json)

@@ -5,14 +5,22 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.data import check, folder, synth
+from retimbre.cli.data import check, envelopes, folder, maestro, nsynth, speech_commands, synth
+from retimbre.cli.lists import SeveralValues
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "synth": synth.synth,
     "folder": folder.folder,
+    "nsynth": nsynth.nsynth,
+    "maestro": maestro.maestro,
+    "speech-commands": speech_commands.speech_commands,
+    "envelopes": envelopes.envelopes,
     "check": check.check,
 }
 
+# Those whose lists are written one value after another.
+_LISTS = {"envelopes"}
+
 app = typer.Typer(help="Make data sets and check them.", no_args_is_help=True)
 for name, function in COMMANDS.items():
-    app.command(name)(function)
+    app.command(name, cls=SeveralValues if name in _LISTS else None)(function)

@@ -5,10 +5,11 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.study import matching
+from retimbre.cli.study import matching, snr_pesq
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "matching": matching.matching,
+    "snr-pesq": snr_pesq.snr_pesq,
 }
 
 app = typer.Typer(help="Run an experiment with many parts.", no_args_is_help=True)

@@ -1,0 +1,215 @@
+"""Which note a number stands for.
+
+The corpus is a grid: instruments, pitches, velocities. Note `i` is the grid cell at place `i` of a shuffled order, so
+that the first thousand notes of a corpus are a fair sample of all of it, and a corpus of a thousand notes is the
+beginning of the one of a million. Shuffling without holding the order in memory takes a permutation that can be
+evaluated at one place: a Feistel network over the numbers below the next power of four, walked until the number falls
+inside the grid.
+
+A part (training, validation, test) is made of whole instruments, which shows how a model does on instruments that it
+never heard, or of single notes of all instruments.
+
+References:
+    J. Black and P. Rogaway, Ciphers with arbitrary finite domains, CT-RSA 2002,
+    https://doi.org/10.1007/3-540-45760-7_9 (cycle walking)
+"""
+
+import dataclasses
+from typing import Literal, final
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from retimbre.core.config import dump
+from retimbre.core.errors import ConfigError, near_miss
+from retimbre.core.files import fingerprint
+from retimbre.core.random import uniform
+from retimbre.corpora.notes.families import FAMILIES
+from retimbre.dsp.decode import check_rate
+
+SplitBy = Literal["instruments", "mixed"]
+
+PARTS = ("train", "valid", "test")
+"""NSynth's names of its parts."""
+
+_LATER_SHARE = 0.1  # of the instruments or the notes, for validation, and as much for testing
+_ROUNDS = 4  # of the Feistel network: from four on it passes for random
+_HIGHEST_KEY = 108  # C8, the highest of a piano
+_MOST_INSTRUMENTS = 10_000
+_LONGEST_S = 60.0
+
+# Bounds the notes that one instrument number can have, so that addresses of random draws never meet.
+_ADDRESSES_PER_FAMILY = 1_000_000
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class NotesSettings:
+    """What a corpus of notes is, apart from how many of them are written.
+
+    Attributes:
+        families: In the order that instruments are numbered in.
+        instruments: Of each family.
+        lowest_pitch: As a MIDI number, as is `highest_pitch`; both are included.
+        velocities: MIDI velocities, 1 to 127.
+        seconds: Length of a note's clip.
+        held_share: Part of the clip during which the key is down.
+        split: Whether parts are made of whole instruments or of single notes.
+
+    Raises:
+        ConfigError: A setting cannot be.
+    """
+
+    seed: int = 0
+    families: tuple[str, ...] = tuple(FAMILIES)
+    instruments: int = 100
+    lowest_pitch: int = 24
+    highest_pitch: int = 84
+    velocities: tuple[int, ...] = (25, 50, 75, 100, 127)
+    sample_rate: int = 16_000
+    seconds: float = 4.0
+    held_share: float = 0.75
+    split: SplitBy = "instruments"
+
+    def __post_init__(self) -> None:
+        self._check_instruments()
+        self._check_notes()
+        check_rate(self.sample_rate, "sample_rate")
+        if not 1 <= self.num_samples <= _LONGEST_S * self.sample_rate:
+            raise ConfigError(f"seconds is {self.seconds:g}, but takes one sample to {_LONGEST_S:g} s")
+        if not 0 < self.held_share <= 1:
+            raise ConfigError(f"held_share is {self.held_share:g}, but takes more than 0 and at most 1")
+        if self.split not in ("instruments", "mixed"):
+            raise ConfigError(f"split is {self.split!r}, but takes 'instruments' or 'mixed'")
+
+    def _check_instruments(self) -> None:
+        if not self.families or len(set(self.families)) < len(self.families):
+            raise ConfigError(
+                f"families is {', '.join(self.families) or 'empty'}; it takes one or more, each once"
+            )
+        for name in self.families:
+            if name not in FAMILIES:
+                raise ConfigError(f"there is no family {name!r}; {near_miss(name, FAMILIES)}")
+        if not 1 <= self.instruments <= _MOST_INSTRUMENTS:
+            raise ConfigError(f"instruments is {self.instruments}, but takes 1 to {_MOST_INSTRUMENTS:,}")
+
+    def _check_notes(self) -> None:
+        if not 0 <= self.lowest_pitch <= self.highest_pitch <= _HIGHEST_KEY:
+            raise ConfigError(
+                f"pitches are {self.lowest_pitch} to {self.highest_pitch}, but take 0 to {_HIGHEST_KEY}"
+            )
+        if not self.velocities or not all(1 <= velocity <= 127 for velocity in self.velocities):
+            raise ConfigError(f"velocities are {self.velocities}, but take numbers from 1 to 127")
+        if len(set(self.velocities)) < len(self.velocities):
+            raise ConfigError(f"velocities are {self.velocities}; each may be there once")
+
+    @property
+    def num_samples(self) -> int:
+        """Length of a clip."""
+        return round(self.seconds * self.sample_rate)
+
+    @property
+    def num_instruments(self) -> int:
+        """Of all families."""
+        return len(self.families) * self.instruments
+
+    @property
+    def num_pitches(self) -> int:
+        """Keys that every instrument plays."""
+        return self.highest_pitch - self.lowest_pitch + 1
+
+    @property
+    def size(self) -> int:
+        """Notes in the grid."""
+        return self.num_instruments * self.num_pitches * len(self.velocities)
+
+    @property
+    def identity(self) -> str:
+        """Sixteen hexadecimal digits that differ if any setting does."""
+        return fingerprint(dump(self))
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class NoteLabels:
+    """What is known of notes, one a row.
+
+    Attributes:
+        rows: The numbers of the notes.
+        family: The place of the family among those of the settings.
+        instrument: The number of the instrument, unique in the corpus.
+        address: The number that the instrument's knobs are drawn at: the same whichever families are in the corpus.
+        part: The place in `PARTS`.
+    """
+
+    rows: Int[Tensor, " rows"]
+    family: Int[Tensor, " rows"]
+    instrument: Int[Tensor, " rows"]
+    address: Int[Tensor, " rows"]
+    pitch: Int[Tensor, " rows"]
+    velocity: Int[Tensor, " rows"]
+    part: Int[Tensor, " rows"]
+
+
+def labels_of(settings: NotesSettings, rows: Int[Tensor, " rows"]) -> NoteLabels:
+    """The labels of notes.
+
+    Raises:
+        ConfigError: A number is not in the grid.
+    """
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < settings.size:
+        raise ConfigError(
+            f"notes {int(rows.min())} to {int(rows.max())} are asked for; the grid has 0 to {settings.size - 1}"
+        )
+    cell = shuffled(rows, settings.size, settings.seed)
+    num_velocities = len(settings.velocities)
+    velocity = torch.tensor(settings.velocities)[cell % num_velocities]
+    pitch = settings.lowest_pitch + cell // num_velocities % settings.num_pitches
+    instrument = cell // (num_velocities * settings.num_pitches)
+    family, place = instrument // settings.instruments, instrument % settings.instruments
+    numbers = torch.tensor([FAMILIES[name].number for name in settings.families])
+    return NoteLabels(
+        rows=rows,
+        family=family,
+        instrument=instrument,
+        address=numbers[family] * _ADDRESSES_PER_FAMILY + place,
+        pitch=pitch,
+        velocity=velocity,
+        part=_part_of_instrument(settings, place)
+        if settings.split == "instruments"
+        else _part_of_note(settings, rows),
+    )
+
+
+def _part_of_instrument(settings: NotesSettings, place: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    """The last tenth of a family's instruments is for testing, the tenth before for validation.
+
+    Instruments are independent draws, so the last are as good as any. With fewer than three there is no such part.
+    """
+    held_out = -(-settings.instruments // 10) if settings.instruments >= len(PARTS) else 0
+    from_end = settings.instruments - 1 - place
+    return (from_end < held_out).long() + (from_end < 2 * held_out)
+
+
+def _part_of_note(settings: NotesSettings, rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    chance = uniform(settings.seed, "notes part", rows, 1)[:, 0]
+    return (chance < _LATER_SHARE).long() + (chance < 2 * _LATER_SHARE)
+
+
+def shuffled(rows: Int[Tensor, " rows"], size: int, seed: int) -> Int[Tensor, " rows"]:
+    """A permutation of the numbers below `size`, at those places."""
+    half_bits = max(1, -(-(size - 1).bit_length() // 2))
+    place = _feistel(rows, half_bits, seed)
+    while bool((outside := place >= size).any()):
+        place = torch.where(outside, _feistel(place, half_bits, seed), place)
+    return place
+
+
+def _feistel(number: Int[Tensor, " rows"], half_bits: int, seed: int) -> Int[Tensor, " rows"]:
+    """One pass of a permutation of the numbers of twice that many bits."""
+    left, right = number >> half_bits, number & ((1 << half_bits) - 1)
+    for turn in range(_ROUNDS):
+        mask = (uniform(seed, f"notes order {turn}", right, 1)[:, 0] * (1 << half_bits)).long()
+        left, right = right, left ^ mask
+    return (left << half_bits) | right
