@@ -5,6 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from performances import control, make_maestro, off, on, tempo, write_midi
 
 from retimbre.core.errors import MidiError
@@ -49,7 +51,9 @@ def test_a_change_of_tempo_moves_what_follows_it(states):
 
 
 def test_only_controller_64_is_the_pedal(states):
-    found = states([control(96, 64, 90), control(192, 1, 127), control(288, 67, 40), control(480, 64, 0), on(0, 60)])
+    found = states(
+        [control(96, 64, 90), control(192, 1, 127), control(288, 67, 40), control(480, 64, 0), on(0, 60)]
+    )
     assert spans(found[:, PEDAL]) == [(50, 90), (250, 0)]
 
 
@@ -94,8 +98,28 @@ def test_movements_are_given_in_order_of_time_with_key_ups_at_value_0(tmp_path):
     )
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(21, 24), st.integers(0, 127)), max_size=30).filter(
+        lambda moves: any(velocity for _, _, velocity in moves)
+    )
+)
+def test_a_state_is_what_the_last_movement_before_its_end_left(moves):
+    moves = sorted(moves, key=lambda move: move[0])
+    movements = [Movement(Fraction(tick, 960), key, velocity, 1) for tick, key, velocity in moves]
+    found = states_of(movements, num_states=150, state_s=STATE_S)
+    for state in range(150):
+        expected = [0] * 4
+        for tick, key, velocity in moves:
+            if 500 * tick < 960 * (state + 1):  # both sides in units of 1/480,000 s
+                expected[key - 21] = velocity
+        assert found[state, :4].tolist() == expected
+    assert found[:, 4:].max() == 0
+
+
 def test_chunks_of_a_piece_laid_side_by_side_are_its_states(tmp_path):
-    path = write_midi(tmp_path / "a.mid", [on(96, 60, 100), off(4800, 60), on(4000, 72, 30), control(2000, 64, 77)])
+    path = write_midi(
+        tmp_path / "a.mid", [on(96, 60, 100), off(4800, 60), on(4000, 72, 30), control(2000, 64, 77)]
+    )
     reader = PieceReader(num_samples=16_384, sample_rate=16_000)
     chunks = np.concatenate([reader.states(path, chunk) for chunk in range(6)])
     np.testing.assert_array_equal(chunks, states_of(read_piano(path), num_states=6 * 512, state_s=STATE_S))

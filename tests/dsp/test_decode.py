@@ -159,6 +159,22 @@ def test_a_file_that_breaks_off_is_kept_as_far_as_it_goes(tmp_path: Path, share:
     assert len(sound.samples) == pytest.approx(share * 44_100, abs=2 * 4_096)
 
 
+@pytest.mark.parametrize(
+    ("kept", "claimed", "is_cut"), [(60_000, 0, True), (60_000, 0xFFFF_FFFF, False), (64_043, 0, False)]
+)
+def test_a_wav_file_that_breaks_off_says_so_unless_its_header_never_knew_its_size(
+    tmp_path: Path, kept: int, claimed: int, is_cut: bool
+) -> None:
+    # A sound of 32,000 samples: 44 bytes of header and 64,000 of samples, of which the last byte may lack.
+    soundfile.write(tmp_path / "a.wav", np.full(32_000, 0.1), 16_000, subtype="PCM_16")
+    content = bytearray((tmp_path / "a.wav").read_bytes()[:kept])
+    if claimed:
+        content[4:8] = claimed.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    assert read(tmp_path / "a.wav").truncated == is_cut
+    assert not read(tmp_path / "a.wav", max_seconds=0.5).truncated
+
+
 @pytest.mark.slow
 def test_the_start_of_a_long_file_takes_little_memory(tmp_path: Path) -> None:
     with soundfile.SoundFile(tmp_path / "hour.wav", "w", 8_000, 2) as file:

@@ -1,48 +1,168 @@
 """Laws that every representation of the catalog keeps."""
 
+import math
+import warnings
+
 import pytest
 import torch
+from torch.autograd import gradcheck
 
-from retimbre.core.errors import ConfigError, UserError
+from retimbre.core.errors import AudioError, ConfigError, UserError
+from retimbre.core.random import generator
+from retimbre.representation.aliases import ALIASES, AliasWarning, translate_transform
 from retimbre.representation.catalog import REPRESENTATIONS, representation
 
 NAMES = sorted(REPRESENTATIONS)
-SAMPLE_RATE = 16_384
+EXACT = [name for name in NAMES if REPRESENTATIONS[name].exact]
+INVERTIBLE = [name for name in NAMES if REPRESENTATIONS[name].invertible]
+BELOW_MAXIMUM = ["db-spectrogram", "db-spectrogram-trainable", "log-mel"]
+SAMPLE_RATE = 16_000
+DTYPES = [torch.float32, torch.float64]
+# What the project promises of an exact representation, by the precision of its input.
+LEAST_SNR_DB = {torch.float32: 110.0, torch.float64: 280.0}
 
 
-def clips(count: int, num_samples: int = SAMPLE_RATE) -> torch.Tensor:
-    return 0.1 * torch.randn(count, num_samples, generator=torch.Generator().manual_seed(0))
+def noise(count: int, num_samples: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> torch.Tensor:
+    return 0.1 * torch.randn(count, num_samples, generator=generator(seed, "clips", count), dtype=dtype)
+
+
+def note(num_samples: int, dtype: torch.dtype) -> torch.Tensor:
+    """A decaying harmonic tone that begins after some silence."""
+    second = torch.arange(num_samples, dtype=torch.float64) / SAMPLE_RATE - 0.01
+    tone = sum(torch.sin(2 * math.pi * 196.0 * k * second) / k for k in range(1, 9))
+    return (0.2 * tone * torch.exp(-6.0 * second) * (second > 0.0)).to(dtype)[None]
+
+
+def impulse(num_samples: int, dtype: torch.dtype) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.tensor([num_samples // 3]), num_samples).to(dtype)
+
+
+def snr_db(reference: torch.Tensor, estimate: torch.Tensor) -> float:
+    error = (reference.double() - estimate.double()).square().sum()
+    return float(10.0 * torch.log10(reference.double().square().sum() / error.clamp_min(1e-300)))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_features_of_a_clip_do_not_depend_on_its_batch(name: str) -> None:
-    chosen, audio = representation(name, SAMPLE_RATE), clips(3)
-    # A fast Fourier transform may sum in another order for another batch: float32 rounding, in decibels.
-    torch.testing.assert_close(chosen.encode(audio)[1:2], chosen.encode(audio[1:2]), atol=1e-3, rtol=0)
+def test_a_clip_does_not_depend_on_its_batch(name: str) -> None:
+    chosen, clip, others = representation(name, SAMPLE_RATE), noise(1, 3000), noise(4, 3000, seed=1)
+    features = [chosen.encode(torch.cat([others[:1], clip, others[1:2]]))[1] for others in others.split(2)]
+    assert torch.equal(features[0], features[1])
+    if chosen.invertible:
+        batches = [torch.stack([other, features[0]]) for other in (features[0] * 0.5, features[0] * 0.25)]
+        first, second = (chosen.decode(batch, num_samples=3000)[1] for batch in batches)
+        assert torch.equal(first, second)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_exact_one_undoes_itself_and_any_other_one_that_cannot_decode_says_so(name: str) -> None:
-    chosen, audio = representation(name, SAMPLE_RATE), clips(2)
+@pytest.mark.parametrize("num_samples", [1, 777, SAMPLE_RATE])
+def test_features_have_a_shape_that_networks_take_and_audio_its_length(name: str, num_samples: int) -> None:
+    chosen, audio = representation(name, SAMPLE_RATE), noise(2, num_samples)
     features = chosen.encode(audio)
-    if chosen.exact:
-        torch.testing.assert_close(chosen.decode(features, num_samples=SAMPLE_RATE), audio)
-    if not chosen.invertible:
-        assert not chosen.exact
-        with pytest.raises(UserError, match=r"keeps no \w+, so it cannot be decoded"):
-            chosen.decode(features, num_samples=SAMPLE_RATE)
+    assert features.ndim in {3, 4}
+    assert len(features) == 2
+    assert features.isfinite().all()
+    if chosen.invertible:
+        back = chosen.decode(features, num_samples=num_samples)
+        assert back.shape == audio.shape
+        assert back.isfinite().all()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_silence_and_a_single_sample_give_finite_features(name: str) -> None:
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtypes_are_kept(name: str, dtype: torch.dtype) -> None:
     chosen = representation(name, SAMPLE_RATE)
-    for audio in (torch.zeros(1, SAMPLE_RATE), torch.ones(1, 1)):
-        assert chosen.encode(audio).isfinite().all()
+    features = chosen.encode(noise(1, 3000, dtype))
+    assert features.dtype == dtype
+    if chosen.invertible:
+        assert chosen.decode(features, num_samples=3000).dtype == dtype
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "waveform"])
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("num_samples", [1, 2, 255, 1000, 4097, SAMPLE_RATE])
+def test_an_exact_one_gives_back_noise_notes_and_impulses(
+    name: str, dtype: torch.dtype, num_samples: int
+) -> None:
+    chosen = representation(name, SAMPLE_RATE)
+    sounds = [noise(3, num_samples, dtype), impulse(num_samples, dtype)]
+    if num_samples > 0.01 * SAMPLE_RATE:  # the note has begun
+        sounds.append(note(num_samples, dtype))
+    for audio in sounds:
+        back = chosen.decode(chosen.encode(audio), num_samples=num_samples)
+        assert snr_db(audio, back) >= LEAST_SNR_DB[dtype]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_an_exact_one_gives_back_every_clip_of_a_large_batch(name: str) -> None:
+    chosen, audio = representation(name, SAMPLE_RATE), noise(64, 2048)
+    back = chosen.decode(chosen.encode(audio), num_samples=2048)
+    worst = min(snr_db(*clips) for clips in zip(audio, back, strict=True))
+    assert worst >= LEAST_SNR_DB[torch.float32]
+
+
+@pytest.mark.parametrize("name", INVERTIBLE)
+def test_silence_comes_back_as_silence(name: str) -> None:
+    chosen = representation(name, SAMPLE_RATE)
+    back = chosen.decode(chosen.encode(torch.zeros(2, 5000)), num_samples=5000)
+    # -120 dB of full scale: below the last bit of 16.
+    assert float(back.abs().max()) <= 1e-6
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(INVERTIBLE)))
+def test_one_that_cannot_be_decoded_says_so_and_claims_no_more(name: str) -> None:
+    chosen = representation(name, SAMPLE_RATE)
+    assert not chosen.exact
+    with pytest.raises(UserError, match=r"keeps no \w+, so it cannot be decoded"):
+        chosen.decode(chosen.encode(noise(2, 3000)), num_samples=3000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("level", [0.0, 1e-25, 1e-8, 1.0])
+def test_gradients_are_finite_from_silence_to_full_scale(name: str, level: float) -> None:
+    chosen = representation(name, SAMPLE_RATE)
+    audio = (level * noise(2, 2000)).requires_grad_()
+    features = chosen.encode(audio)
+    features.square().sum().backward()
+    assert audio.grad is not None
+    assert audio.grad.isfinite().all()
+    if chosen.exact:
+        leaf = features.detach().requires_grad_()
+        chosen.decode(leaf, num_samples=2000).square().sum().backward()
+        assert leaf.grad is not None
+        assert leaf.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_the_slopes(name: str) -> None:
+    chosen = representation(name, SAMPLE_RATE)
+    audio = noise(2, 60, torch.float64).requires_grad_()
+    # A phase turns by 1/|z| per unit of its coefficient z, and some z are small: hence steps of 1e-7, and 1e-3.
+    tolerance = {"eps": 1e-7, "atol": 1e-3, "rtol": 1e-3, "fast_mode": True}
+    # Angles at the ends of their range are the same angle, so features are compared as points on a circle.
+    radians = getattr(getattr(chosen, "coordinates", None), "radians", False)
+
+    def on_circles(leaf: torch.Tensor) -> torch.Tensor:
+        angle = chosen.encode(leaf) * (1.0 if radians else math.pi)
+        return torch.cat([angle.cos(), angle.sin()])
+
+    assert gradcheck(on_circles, audio, **tolerance)
+    if chosen.exact:
+        features = chosen.encode(audio.detach()).requires_grad_()
+        assert gradcheck(lambda leaf: chosen.decode(leaf, num_samples=60), features, **tolerance)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_sample_that_is_no_number_is_refused_with_the_clip_that_holds_it(name: str, value: float) -> None:
+    audio = noise(4, 500)
+    audio[2, 17] = value
+    with pytest.raises(AudioError, match="clip 2: 1 of 500 samples"):
+        representation(name, SAMPLE_RATE).encode(audio)
+
+
+@pytest.mark.parametrize("name", BELOW_MAXIMUM)
 def test_decibels_lie_between_minus_80_and_0_and_do_not_depend_on_level(name: str) -> None:
-    chosen, audio = representation(name, SAMPLE_RATE), clips(2)
+    chosen, audio = representation(name, SAMPLE_RATE), noise(2, SAMPLE_RATE)
     features = chosen.encode(audio)
     assert float(features.amax()) == 0.0
     assert float(features.amin()) >= -80.0
@@ -52,7 +172,7 @@ def test_decibels_lie_between_minus_80_and_0_and_do_not_depend_on_level(name: st
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_front_end_computes_what_encode_does(name: str) -> None:
-    chosen, audio = representation(name, SAMPLE_RATE), clips(2)
+    chosen, audio = representation(name, SAMPLE_RATE), noise(2, 4000)
     with torch.no_grad():
         # A convolution sums 512 products in another order than a fast transform does: rounding, in decibels.
         torch.testing.assert_close(chosen.front_end()(audio), chosen.encode(audio), atol=0.05, rtol=0)
@@ -67,6 +187,61 @@ def test_identities_differ_between_all_representations_and_rates_that_matter() -
     )
 
 
-def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'log-mel'"):
-        representation("logmel", SAMPLE_RATE)
+def test_any_setting_makes_another_identity_also_one_of_the_coordinates() -> None:
+    settings = [{}, {"hop_length": 128}, {"edges": "packed"}, {"coordinates": {"floor": 1e-5}}]
+    assert len({representation("mag-if", SAMPLE_RATE, each).identity() for each in settings}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("logmel", {}, "did you mean 'log-mel'"),
+        ("stft", {"nfft": 512}, r"\[stft\] has no option 'nfft'; did you mean 'n_fft'"),
+        ("stft", {"n_fft": "512"}, "'n_fft' should be a valid integer"),
+        ("mag-if", {"coordinates": {"flor": 1e-5}}, r"\[mag-if.coordinates\] has no option 'flor'"),
+        ("mag-if", {"coordinates": 3}, "should be a table of settings"),
+        ("mag-phase", {"coordinates": {"floor": 0.0}}, "floor must be a positive magnitude"),
+    ],
+)
+def test_unknown_names_and_settings_are_refused_with_the_nearest_ones(
+    name: str, settings: dict, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        representation(name, SAMPLE_RATE, settings)
+
+
+@pytest.mark.parametrize("alias", sorted(ALIASES))
+def test_an_earlier_spelling_is_understood_with_one_warning(alias: str) -> None:
+    with pytest.warns(AliasWarning, match=ALIASES[alias]) as caught:
+        assert representation(alias, SAMPLE_RATE) == REPRESENTATIONS[ALIASES[alias]]
+    assert len(caught) == 1
+
+
+def test_our_own_names_are_no_aliases() -> None:
+    assert not ALIASES.keys() & REPRESENTATIONS.keys()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        representation("mag-if", SAMPLE_RATE)
+
+
+def test_the_readme_s_transform_table_gives_its_representation_and_64_frames() -> None:
+    table = {
+        "transform": "mag-if",
+        "fade_out": True,
+        "fft_size": 1024,
+        "win_size": 1024,
+        "n_frames": 64,
+        "hop_size": 256,
+        "log": True,
+        "ifreq": True,
+        "sample_rate": 16_000,
+        "audio_length": 16_000,
+    }
+    transform = translate_transform(table)
+    assert (transform.name, transform.num_samples, transform.fade_out) == ("sony2020-mag-if", 16_383, True)
+    chosen = representation(transform.name, transform.sample_rate, transform.settings)
+    assert chosen.encode(noise(1, transform.num_samples)).shape == (1, 2, 512, 64)
+    assert translate_transform({"transform": "specgrams", "ifreq": True}).name == "sony2020-mag-if"
+    assert translate_transform({"transform": "specgrams"}).name == "sony2020-mag-phase"
+    with pytest.raises(ConfigError, match="did you mean 'hop_size'"):
+        translate_transform({"transform": "stft", "hop_sice": 256})

@@ -1,9 +1,13 @@
+import json
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
 from retimbre.core.errors import DatasetError
+from retimbre.core.files import sha256_of, write_json
+from retimbre.corpora.nsynth import NSynthFilters, scan_nsynth
 from retimbre.data import store
 from retimbre.data.dataset import RenderedSet
 from retimbre.data.folder import Cutting
@@ -12,7 +16,7 @@ from retimbre.synth.catalog import SYNTHS
 from retimbre.workflows.dataset.census import check_dataset
 from retimbre.workflows.dataset.plan import SetOptions
 from retimbre.workflows.dataset.prepare import make_dataset
-from retimbre.workflows.dataset.recordings import import_folder
+from retimbre.workflows.dataset.recordings import import_folder, import_sources
 
 
 @pytest.fixture
@@ -83,6 +87,69 @@ def test_silent_loud_and_rejected_recordings_are_counted(tmp_path):
     census = check_dataset(tmp_path / "set")
     assert (census.silent, len(census.rejects), census.labels) == (1, 1, {"": 2})
     assert census.problems == ()
+
+
+@pytest.fixture
+def notes(tmp_path):
+    """A corpus of four notes in NSynth's layout, with checksums."""
+    table, files = {}, {}
+    (tmp_path / "audio").mkdir()
+    for pitch in (60, 61, 62, 63):
+        name = f"flute_acoustic_001-{pitch:03d}-100"
+        soundfile.write(tmp_path / "audio" / f"{name}.wav", np.sin(np.arange(4000) / pitch) / 2, 16000)
+        files[f"audio/{name}.wav"] = sha256_of(tmp_path / "audio" / f"{name}.wav")
+        table[name] = {
+            "pitch": pitch,
+            "velocity": 100,
+            "instrument_str": "flute_acoustic_001",
+            "instrument_family_str": "flute",
+            "instrument_source_str": "acoustic",
+        }
+    write_json(tmp_path / "examples.json", table)
+    write_json(tmp_path / "corpus.json", {"name": "notes", "hash": "abc", "licence": "CC0", "files": files})
+    return tmp_path
+
+
+def test_notes_in_nsynth_s_layout_are_counted_and_heard_to_their_end(notes):
+    census = check_dataset(notes)
+    assert (census.kind, census.clips, census.seconds) == ("NSynth layout", 4, 1.0)
+    assert (census.corpus, census.licence, census.fingerprint) == ("notes", "CC0", "abc")
+    assert census.attributes["pitch"] == {"60": 1, "61": 1, "62": 1, "63": 1}
+    assert census.labels == {"flute": 4}
+    assert census.problems == ()
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "unreadable", "missing", "mislabelled"])
+def test_each_damage_to_a_corpus_in_nsynth_s_layout_is_a_problem_that_names_it(damage, notes):
+    path = sorted((notes / "audio").iterdir())[1]
+    if damage == "changed":
+        soundfile.write(path, np.zeros(4000), 16000)
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:3000])
+    elif damage == "unreadable":
+        path.write_bytes(b"RIFF")
+    elif damage == "missing":
+        path.unlink()
+    else:
+        table = json.loads((notes / "examples.json").read_text())
+        table[path.stem]["pitch"] = 200
+        write_json(notes / "examples.json", table)
+    problems = check_dataset(notes).problems
+    assert problems
+    assert all(path.stem in problem for problem in problems)
+
+
+def test_a_checksum_list_cannot_lead_out_of_its_folder(notes):
+    write_json(notes / "corpus.json", {"files": {"../outside.wav": "0" * 64}})
+    assert "not a file of the folder" in check_dataset(notes).problems[0]
+
+
+def test_a_recorded_set_says_what_it_is_of_and_counts_every_attribute(notes, tmp_path):
+    scan = scan_nsynth(notes, NSynthFilters(attributes=("pitch", "source")))
+    made = import_sources(scan, tmp_path / "set", Cutting(16000, 0.25), corpus="nsynth")
+    census = check_dataset(tmp_path / "set")
+    assert (census.corpus, census.licence, census.fingerprint) == ("nsynth", "CC0", made.fingerprint)
+    assert census.attributes == {"pitch": {"60": 1, "61": 1, "62": 1, "63": 1}, "source": {"acoustic": 4}}
 
 
 def test_what_is_no_data_set_is_refused(tmp_path):

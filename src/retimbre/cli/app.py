@@ -18,6 +18,7 @@ exit status: 2 for the user's mistake, 1 for anything else.
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Annotated, Any
@@ -65,7 +66,9 @@ def tree() -> Any:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns the exit status; what went wrong is one line on standard error."""
     try:
-        status = tree()(list(arguments) or ["--help"], prog_name="retimbre", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            status = tree()(list(arguments) or ["--help"], prog_name="retimbre", standalone_mode=False)
     except UserError as error:
         return console.fail(str(error), status=2)
     except typer.TyperException as error:
@@ -102,6 +105,10 @@ def _root(version: Version = False) -> None:
     Example:
         retimbre match recording.wav --synth subtractive --out matched
     """
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    console.warn(str(message))
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -1,8 +1,8 @@
-"""Options that take several values: `--attacks 0 0.2 0.4`, as well as `--attacks 0 --attacks 0.2 --attacks 0.4`.
+"""Options that take several values: `--attacks 0 0.2 0.4`, `--attacks 0,0.2,0.4`, or the option for each value.
 
-Click knows the second form only. The first is rewritten to it before the command line is parsed: every word after such
-an option belongs to it until the next option. Where a command has positional arguments nobody could tell where the
-list ends, so this is for commands without.
+Click knows the last form only. The others are rewritten to it before the command line is parsed: every word after such
+an option belongs to it until the next option, and a comma ends a value. Where a command has positional arguments
+nobody could tell where the list ends, so this is for commands without.
 """
 
 import re
@@ -27,14 +27,22 @@ class SeveralValues(TyperCommand):
 
 def _repeated(words: Sequence[str], lists: set[str]) -> Iterator[str]:
     """The words, with the option's name again before each further value of a list."""
-    option, is_first = "", False
+    option, is_named = "", False
     for word in words:
-        is_option = word.startswith("-") and not _NUMBER.match(word)
-        if is_option:
+        if word.startswith("-") and not _NUMBER.match(word):
             name, _, value = word.partition("=")
-            option, is_first = (name, not value) if name in lists else ("", False)
-        elif option and not is_first:
-            yield option
+            option = name if name in lists else ""
+            is_named = bool(option) and not value
+            yield from ([name, *_values(name, value)] if option and value else [word])
+        elif option:
+            named = _values(option, word)
+            yield from named if is_named else [option, *named]
+            is_named = False
         else:
-            is_first = False
-        yield word
+            yield word
+
+
+def _values(option: str, words: str) -> list[str]:
+    """The values between commas, with the option before each but the first."""
+    first, *others = words.split(",")
+    return [first, *(word for value in others for word in (option, value))]

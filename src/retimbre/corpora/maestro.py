@@ -24,7 +24,7 @@ from retimbre.core.config import dump
 from retimbre.core.errors import AudioError, ConfigError, DatasetError, MidiError, near_miss
 from retimbre.core.files import fingerprint, sha256_of
 from retimbre.corpora.maestro_table import TABLES, Piece, find_table, read_pairs, read_table
-from retimbre.corpora.midi_states import read_piano
+from retimbre.corpora.midi_states import MIDI_STATES, read_piano
 from retimbre.data.source import Reject, Scan, Source, Value
 from retimbre.data.splits import SPLITS, Split
 from retimbre.dsp import audiofile
@@ -98,7 +98,8 @@ class MaestroScan:
     def sources(self) -> Scan:
         """The same as any corpus gives it; the content of the MIDI files is one of its options."""
         midi = [[each.source.name, sha256_of(each.midi)] for each in self.performances if each.midi]
-        options = {**dump(self.filters), "midi": fingerprint(midi)}
+        arrays = [] if self.filters.content == "audio" else [MIDI_STATES.name]
+        options = {**dump(self.filters), "midi": fingerprint(midi), "side_arrays": arrays}
         return Scan(tuple(each.source for each in self.performances), self.rejects, options)
 
 
@@ -184,9 +185,9 @@ def _performance(folder: Path, piece: Piece, content: Content) -> Performance | 
 
 
 def _source(folder: Path, piece: Piece, name: str) -> Source:
-    known: dict[str, Value] = {"midi": piece.midi}
-    if piece.part is not None:
-        known |= {"composer": piece.composer, "title": piece.title, "year": piece.year}
+    known: dict[str, Value] = {"composer": piece.composer, "title": piece.title, "year": piece.year}
+    if piece.part is None:
+        known = {}  # there is no table
     return Source(folder / name, name, label=piece.composer, attributes=known, split=_split(piece))
 
 

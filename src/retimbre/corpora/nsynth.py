@@ -30,6 +30,7 @@ from retimbre.corpora.nsynth_entries import (
     QUALITIES,
     SOURCES,
     Note,
+    listed_sums,
     note_of,
     read_corpus_file,
     read_examples,

@@ -5,7 +5,7 @@
     nsynth-train/audio/NAME.wav      one channel of 16-bit integers
     nsynth-valid/, nsynth-test/      the same
 
-`NoteSource` is what can be written so (`nsynth_writer.py`), `find_faults` checks what was.
+`NoteSource` is what can be written so, by `nsynth_writer.py`; `nsynth.py` reads it.
 
 The hash of a corpus is the SHA-256 of its notes' names and samples, in the order of the names. It does not depend on
 the machine, on the version of the library that writes the files, or on how often the writing was interrupted.
@@ -18,7 +18,6 @@ References:
 import abc
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -27,9 +26,7 @@ import soundfile
 from jaxtyping import Float
 from torch import Tensor
 
-from retimbre.core.errors import DatasetError
-from retimbre.core.files import sha256_of
-from retimbre.corpora.nsynth import AUDIO_FOLDER, CORPUS_FILE, FAMILIES, QUALITIES, SOURCES
+from retimbre.corpora.nsynth_entries import AUDIO_FOLDER, FAMILIES, QUALITIES, SOURCES
 
 PARTS = ("train", "valid", "test")
 """The parts of NSynth, under its names."""
@@ -90,8 +87,15 @@ class NoteEntry:
 class NoteSource(abc.ABC):
     """Notes that can be had by their numbers from 0, in any order and as often as wanted."""
 
-    sample_rate: int
-    num_samples: int
+    @property
+    @abc.abstractmethod
+    def sample_rate(self) -> int:
+        """In hertz."""
+
+    @property
+    @abc.abstractmethod
+    def num_samples(self) -> int:
+        """Of a note."""
 
     @property
     @abc.abstractmethod
@@ -114,58 +118,6 @@ def corpus_hash(digests: Mapping[str, str]) -> str:
     for line in lines:
         whole.update(line.encode())
     return whole.hexdigest()
-
-
-def is_written_corpus(folder: Path) -> bool:
-    """Whether a folder is a corpus that was written here."""
-    return (folder / CORPUS_FILE).is_file()
-
-
-def read_corpus_file(folder: Path) -> dict[str, Any]:
-    """What a corpus says about itself.
-
-    Raises:
-        DatasetError: There is none, or its file is damaged.
-    """
-    path = folder / CORPUS_FILE
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: not a JSON file: {error}") from error
-    keys = {"corpus", "licence", "settings", "size", "sample_rate", "num_samples"}
-    if not isinstance(table, dict) or not keys <= set(table):
-        raise DatasetError(f"{path}: not a corpus of notes: takes an object with {', '.join(sorted(keys))}")
-    return table
-
-
-def find_faults(folder: Path, *, progress: Progress | None = None) -> list[str]:
-    """Everything in which a written corpus is not what its `corpus.json` says, one line each.
-
-    Reads every file: checks its checksum, and that the samples of all together have the corpus's hash.
-
-    Raises:
-        DatasetError: There is no `corpus.json`, or it is damaged.
-    """
-    table = read_corpus_file(folder)
-    files = table.get("files")
-    if not isinstance(files, dict):
-        return ["not finished; run the command that made it again"]
-    faults, digests = [], {}
-    for place, (file, checksum) in enumerate(files.items(), start=1):
-        path = folder / file
-        if not path.is_file():
-            faults.append(f"{file}: missing")
-        elif sha256_of(path) != checksum:
-            faults.append(f"{file}: its checksum is not the listed one; it was changed or damaged")
-        else:
-            digests[path.stem] = digest_of(samples_of(path))
-        if progress:
-            progress(place, len(files))
-    if not faults and corpus_hash(digests) != table["hash"]:
-        faults.append(f"the samples do not have the hash {table['hash'][:16]}...")
-    return faults
 
 
 def samples_of(path: Path) -> bytes:

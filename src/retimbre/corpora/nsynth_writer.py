@@ -18,7 +18,7 @@ import soundfile
 
 from retimbre.core.errors import DatasetError, ExistsError
 from retimbre.core.files import sha256_of, whole_file, write_json
-from retimbre.corpora.nsynth import AUDIO_FOLDER, CORPUS_FILE, EXAMPLES_FILE
+from retimbre.corpora.nsynth_entries import AUDIO_FOLDER, CORPUS_FILE, EXAMPLES_FILE, read_corpus_file
 from retimbre.corpora.nsynth_layout import (
     PARTS,
     NoteEntry,
@@ -26,11 +26,10 @@ from retimbre.corpora.nsynth_layout import (
     Progress,
     corpus_hash,
     digest_of,
-    is_written_corpus,
-    read_corpus_file,
     samples_of,
 )
 from retimbre.dsp import audiofile
+from retimbre.dsp.level import is_silent
 
 _BYTES_PER_SAMPLE = 2
 _BYTES_BESIDE = 6_144  # a file's header, its entries in two JSON files, and the rest of its last block on the disk
@@ -44,7 +43,9 @@ class Written:
 
     Attributes:
         hash: Of the names and samples of all notes.
-        written: Notes written now; the rest was there.
+        notes: In the folder.
+        written: Those of them that were written now; the rest was there.
+        silent: Notes that make no sound, as outside an instrument's range, and were left out.
         census: Notes of each part, family, source and velocity, how many instruments and pitches, and seconds in all.
     """
 
@@ -52,6 +53,7 @@ class Written:
     hash: str
     notes: int
     written: int
+    silent: int
     sample_rate: int
     num_samples: int
     licence: str
@@ -78,22 +80,24 @@ def write_notes(
     files: dict[str, str] = {}
     with _Examples(out, source.sample_rate) as examples:
         for start in range(0, size, _NOTES_AT_ONCE):
-            entries = source.entries(range(start, min(start + _NOTES_AT_ONCE, size)))
-            written += _write_missing(out, source, entries)
+            rows = range(start, min(start + _NOTES_AT_ONCE, size))
+            entries, now = _write_missing(out, source, source.entries(rows))
+            written += now
             digests.update((entry.name, digest_of(samples_of(out / entry.file))) for entry in entries)
             files.update((entry.file, sha256_of(out / entry.file)) for entry in entries)
             census.add(entries)
             examples.add(entries)
             if progress:
-                progress(start + len(entries), size)
+                progress(rows.stop, size)
     table = census.table(seconds_each=source.num_samples / source.sample_rate)
     found = {"hash": corpus_hash(digests), "census": table, "files": files}
     write_json(out / CORPUS_FILE, {**_header(source, size), **found})
     return Written(
         folder=out,
         hash=found["hash"],
-        notes=size,
+        notes=len(digests),
         written=written,
+        silent=size - len(digests),
         sample_rate=source.sample_rate,
         num_samples=source.num_samples,
         licence=source.about["licence"],
@@ -101,14 +105,20 @@ def write_notes(
     )
 
 
-def _write_missing(out: Path, source: NoteSource, entries: list[NoteEntry]) -> int:
-    """Writes the sounds that are not there, and returns how many."""
+def _write_missing(out: Path, source: NoteSource, entries: list[NoteEntry]) -> tuple[list[NoteEntry], int]:
+    """Writes the sounds that are not there; returns the notes that are there now, and how many were written.
+
+    A note without a sound is not written: its labels would say what nobody hears.
+    """
     missing = [entry for entry in entries if not _is_there(out / entry.file, source)]
-    if missing:
-        sounds = source.audio([entry.number for entry in missing]).cpu()
-        for entry, sound in zip(missing, sounds, strict=True):
+    if not missing:
+        return entries, 0
+    sounds = source.audio([entry.number for entry in missing]).cpu()
+    silent = {entry.name for entry, sound in zip(missing, sounds, strict=True) if is_silent(sound)}
+    for entry, sound in zip(missing, sounds, strict=True):
+        if entry.name not in silent:
             audiofile.write(out / entry.file, sound, source.sample_rate, integers=True)
-    return len(missing)
+    return [entry for entry in entries if entry.name not in silent], len(missing) - len(silent)
 
 
 def _is_there(path: Path, source: NoteSource) -> bool:
@@ -125,7 +135,7 @@ def _claim(out: Path, source: NoteSource, size: int, *, force: bool) -> None:
     """Makes the folder this corpus's: an unfinished `corpus.json`, and nothing of another one."""
     if out.exists() and not out.is_dir():
         raise ExistsError(f"{out} is a file, but a corpus is a folder")
-    if is_written_corpus(out):
+    if (out / CORPUS_FILE).is_file():
         reason = _why_another(out, source, size, force=force)
         if reason and not force:
             raise ExistsError(f"{out} holds {reason}; --force replaces it")
@@ -145,6 +155,8 @@ def _why_another(out: Path, source: NoteSource, size: int, *, force: bool) -> st
         if force:
             return "a damaged corpus"
         raise
+    if not isinstance(there.get("size"), int):
+        return f"a {CORPUS_FILE} of something else"
     differing = [name for name in wanted if name != "size" and there.get(name) != wanted[name]]
     if differing:
         return f"a corpus with other {', '.join(differing)}"

@@ -46,6 +46,9 @@ class Fractions:
             raise ConfigError(
                 f"validation {self.validation:g} and test {self.test:g} are fractions whose sum is at most 1"
             )
+        # A whole number would be written as 0 and read as 0.0, which is another text and so another fingerprint.
+        object.__setattr__(self, "validation", float(self.validation))
+        object.__setattr__(self, "test", float(self.test))
 
 
 @final

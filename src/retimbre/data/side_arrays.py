@@ -5,7 +5,9 @@ its envelope. Such a *side array* has as many rows as its set has clips and lies
 audio: `NAME-00000.npy` ... `side_arrays.json` lists them with their sizes and SHA-256 checksums, and with the
 fingerprint of the set they belong to: arrays of another set, or of this one before it was made anew, count as none.
 
-A shard is written whole and listed after it is written, so an interrupted run goes on where it stopped.
+A shard is written whole and listed after it is written, so an interrupted run goes on where it stopped. A set that is
+not whole without a side array says so in its header (the option `side_arrays`, among the filters of its corpus if it
+has any): so a check notices when the array was never begun.
 """
 
 import dataclasses
@@ -175,14 +177,17 @@ def remove_side_arrays(folder: Path) -> None:
 
 
 def check_side_arrays(folder: str | Path, header: Header) -> list[str]:
-    """Reads every side array of a set: what is wrong with them, a line each.
+    """Reads every side array of a set: what is wrong with them, or missing, a line each.
 
     Raises:
         DatasetError: The list cannot be read.
     """
     folder = Path(folder)
-    problems = []
-    for name, listed in _read_list(folder, header).items():
+    arrays = _read_list(folder, header)
+    promised = header.options.get("filters", header.options).get("side_arrays", [])
+    missing = [name for name in promised if name not in arrays]
+    problems = [f"{name}: not made yet; run the command that made the set again" for name in missing]
+    for name, listed in arrays.items():
         entries = {entry.shard: entry for entry in listed.shards}
         for shard in range(header.num_shards):
             problem = _problem(folder, header, listed.array, entries.get(shard))

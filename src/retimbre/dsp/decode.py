@@ -39,6 +39,7 @@ _CLIPPED_RUN = 3
 
 # The largest positive sample of an integer encoding. In any other encoding full scale is 1.
 _LARGEST = {"PCM_S8": 127 / 128, "PCM_U8": 127 / 128, "PCM_16": 32_767 / 32_768, "PCM_24": 1 - 2**-23}
+_UNKNOWN_SIZE = 0x7FFF_0000  # programs that write WAV into a pipe claim this many bytes or more
 
 Mix = Literal["mono", "mean", "loudest"]
 """How one channel was made: there was only one; the mean of all; or the loudest, since the mean would cancel."""
@@ -103,7 +104,8 @@ def mix_down(path: Path, *, max_seconds: float, start_s: float = 0.0) -> MonoMix
         tally, info = _pass(path, (start_s, max_seconds), channel=int(tally.energy.argmax()))
         mix = "loudest"
     left = info.frames - round(start_s * info.sample_rate)
-    truncated = tally.num_frames < min(left, _frames_in(max_seconds, info.sample_rate))
+    is_short = tally.num_frames < _frames_in(max_seconds, info.sample_rate)
+    truncated = is_short and (tally.num_frames < left or _is_cut_off(path))
     return MonoMix(info, np.concatenate(tally.mixed), mix, tally.clipped, truncated)
 
 
@@ -266,6 +268,14 @@ def _blocks(file: _Stream, num_frames: float) -> Iterator[NDArray[np.float32]]:
             return
         num_frames -= len(block)
         yield np.asarray(block, dtype=np.float32)
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a WAV file is more than a padding byte shorter than its header says, which libsndfile passes over."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    promised = int.from_bytes(head[4:], "little") + len(head) - 1
+    return head[:4] == b"RIFF" and path.stat().st_size < promised < _UNKNOWN_SIZE
 
 
 def _frames_in(seconds: float, sample_rate: int) -> float:

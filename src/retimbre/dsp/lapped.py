@@ -172,6 +172,7 @@ def _cosine_transform(rows: Float[Tensor, "batch frames bands"]) -> Float[Tensor
     if size <= _MOST_BANDS_OF_A_MATRIX:
         return rows @ _cosine_matrix(size, rows.device, rows.dtype)
     twiddle = _twiddle(size, rows.device, rows.dtype)
+    # (2n + 1/2)(2k + 1/2) = 4nk + (n + 1/8) + (k + 1/8): an FFT of half the size between two equal twiddles.
     points = torch.complex(rows[..., ::2].contiguous(), rows.flip(-1)[..., ::2].contiguous()) * twiddle
     turned = torch.fft.fft(points) * twiddle * math.sqrt(2.0 / size)
     return torch.stack([turned.real, -turned.imag.flip(-1)], dim=-1).flatten(-2)
@@ -188,7 +189,7 @@ def _cosine_matrix(size: int, device: torch.device, dtype: torch.dtype) -> Tenso
 @functools.lru_cache(maxsize=64)
 def _twiddle(size: int, device: torch.device, dtype: torch.dtype) -> Complex[Tensor, " half"]:
     with torch.inference_mode(False):
-        angle = -math.pi / (4 * size) * (4 * torch.arange(size // 2, dtype=torch.float64) + 1)
+        angle = -math.pi / size * (torch.arange(size // 2, dtype=torch.float64) + 0.125)
         twiddle = torch.polar(torch.ones_like(angle), angle)
         return twiddle.to(device=device, dtype=_complex(dtype))
 

@@ -80,12 +80,12 @@ class Warping:
 
     def warp(self, spectrum: Complex[Tensor, "batch bins frames"]) -> Complex[Tensor, "batch bands frames"]:
         """Bins to bands."""
-        matrix = _matrices(self, spectrum.device, spectrum.real.dtype)[0]
+        matrix = _matrix(self, spectrum.device, spectrum.real.dtype)
         return _times(matrix, spectrum)
 
     def unwarp(self, bands: Complex[Tensor, "batch bands frames"]) -> Complex[Tensor, "batch bins frames"]:
         """Bands back to bins, by the pseudo-inverse."""
-        matrix = _matrices(self, bands.device, bands.real.dtype)[1]
+        matrix = _inverse(self, bands.device, bands.real.dtype)
         return _times(matrix, bands)
 
 
@@ -142,18 +142,19 @@ def _times(
 
 
 @functools.lru_cache(maxsize=32)
-def _inverse_in_float64(warping: Warping) -> Tensor:
-    return torch.linalg.pinv(mel_warp_matrix(warping), rtol=_SMALLEST_SHARE[warping.bands])
-
-
-@functools.lru_cache(maxsize=32)
 def _rank(warping: Warping) -> int:
     return int(torch.linalg.matrix_rank(mel_warp_matrix(warping), rtol=_SMALLEST_SHARE[warping.bands]))
 
 
 @functools.lru_cache(maxsize=32)
-def _matrices(warping: Warping, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _matrix(warping: Warping, device: torch.device, dtype: torch.dtype) -> Tensor:
     # Tensors made in inference mode could not take part in a later backward pass.
     with torch.inference_mode(False):
-        there, back = mel_warp_matrix(warping), _inverse_in_float64(warping)
-        return there.to(device=device, dtype=dtype), back.to(device=device, dtype=dtype)
+        return mel_warp_matrix(warping).to(device=device, dtype=dtype)
+
+
+@functools.lru_cache(maxsize=32)
+def _inverse(warping: Warping, device: torch.device, dtype: torch.dtype) -> Tensor:
+    with torch.inference_mode(False):
+        inverse = torch.linalg.pinv(mel_warp_matrix(warping), rtol=_SMALLEST_SHARE[warping.bands])
+        return inverse.to(device=device, dtype=dtype)

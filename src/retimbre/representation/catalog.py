@@ -9,11 +9,14 @@ from retimbre.core.config import build, dump
 from retimbre.core.errors import ConfigError, near_miss
 from retimbre.representation.aliases import resolve
 from retimbre.representation.base import Representation
+from retimbre.representation.constantq import Cqt, Nsgt
 from retimbre.representation.coordinates import Compressed, InstantaneousFrequency, Polar
 from retimbre.representation.lapped import Mdct, Pqmf
+from retimbre.representation.ragged import RaggedNsgt
 from retimbre.representation.spectral import Spectral
 from retimbre.representation.steps import DecibelSpectrogram, LogMel, Waveform
 from retimbre.representation.warped import MelWarped
+from retimbre.representation.wavelet_cqt import WaveletCqt
 
 # The short-time transforms of two earlier programs, exactly: librosa's, centred, with mirrored ends and without DC; and
 # TensorFlow's, which pads the end with silence, without the Nyquist bin. Clips of 16,383 samples give 512 x 64 cells in
@@ -42,6 +45,15 @@ REPRESENTATIONS: dict[str, Representation] = {
     "interns2020-mel-stft": MelWarped(
         n_fft=512, hop_length=128, window="hamming", center=False, n_mels=256, bands="tensorflow"
     ),
+    "nsgt": Nsgt(),
+    "nsgt-mag-phase": Nsgt(coordinates=Polar()),
+    "nsgt-mag-if": Nsgt(coordinates=InstantaneousFrequency()),
+    "nsgt-ragged": RaggedNsgt(),
+    "cqt": Cqt(),
+    "cqt-mag-if": Cqt(coordinates=InstantaneousFrequency()),
+    "erb": Nsgt(spacing="erb", bins=64, convention="tight"),
+    "sony2020-cqt": WaveletCqt(coordinates=InstantaneousFrequency(1e-10)),
+    "sony2020-cq-nsgt": Nsgt(convention="nsgt", mirrored=True, coordinates=InstantaneousFrequency(1e-10)),
     "mdct": Mdct(),
     "pqmf": Pqmf(),
 }
@@ -69,7 +81,7 @@ def representation(
     return _with_settings(REPRESENTATIONS[name].at_rate(sample_rate), settings, name)
 
 
-def _with_settings(thing: Configured, settings: Mapping[str, Any], where: str) -> Configured:
+def _with_settings(thing: Configured, settings: Any, where: str) -> Configured:
     """A copy of a dataclass with some fields replaced, each checked against its type."""
     if not settings:
         return thing

@@ -14,6 +14,9 @@ from retimbre.core.errors import CheckpointError, ConfigError, near_miss
 
 Row = dict[str, Any]
 
+# The rate at which the shape of a second's features is told.
+_SHAPE_RATE_HZ = 16_000
+
 
 def names(kind: str) -> list[Row]:
     """The entries of a catalog, each with its `name` first and what its kind is chosen by.
@@ -45,12 +48,28 @@ def _synths() -> list[Row]:
 
 
 def _representations() -> list[Row]:
+    import torch
+
     from retimbre.representation.catalog import REPRESENTATIONS
 
+    second = torch.zeros(1, _SHAPE_RATE_HZ)
     return [
-        {"name": name, "exact": representation.exact, "description": _first_line(representation)}
-        for name, representation in REPRESENTATIONS.items()
+        {
+            "name": name,
+            "exact": entry.exact,
+            "invertible": entry.invertible,
+            "shape": " x ".join(str(size) for size in entry.at_rate(_SHAPE_RATE_HZ).encode(second).shape[1:]),
+            "description": _what_it_is(entry),
+        }
+        for name, entry in REPRESENTATIONS.items()
     ]
+
+
+def _what_it_is(representation: object) -> str:
+    """The line that its class opens with and, where a choice of coordinates tells entries apart, theirs."""
+    coordinates = getattr(representation, "coordinates", None)
+    lines = [_first_line(representation), *([_first_line(coordinates)] if coordinates else [])]
+    return " ".join(lines)
 
 
 def _models() -> list[Row]:

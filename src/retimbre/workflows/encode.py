@@ -23,6 +23,7 @@ from retimbre.dsp import audiofile
 from retimbre.dsp.audiostream import SoundStream, open_stream
 from retimbre.representation.aliases import resolve
 from retimbre.representation.base import Representation
+from retimbre.representation.standardized import Statistics
 from retimbre.training.devices import pick_device
 from retimbre.workflows.feature_file import (
     Advance,
@@ -111,7 +112,7 @@ def encode(
         raise ConfigError(f"the sample rate is {options.sample_rate} Hz, but takes a positive number")
     settings = apply_overrides({}, options.settings)
     rate = options.sample_rate or audiofile.probe(sound).sample_rate
-    statistics = options.statistics.read_bytes() if options.statistics else b""
+    statistics = _content(options.statistics)
     chosen = configured(name, rate, settings, statistics)
     stream = open_stream(sound, sample_rate=rate)
     header = Header(
@@ -173,6 +174,14 @@ def _cuts(stream: SoundStream, chosen: Representation) -> Cuts:
     estimated = chosen.invertible and not chosen.exact
     overlap = round(OVERLAP_S * stream.sample_rate) if estimated else 0
     return equal_cuts(stream.num_samples, round(LONGEST_SEGMENT_S * stream.sample_rate), overlap)
+
+
+def _content(statistics: Path | None) -> bytes:
+    """The bytes of a file of statistics, once it is known to be one; none without."""
+    if statistics is None:
+        return b""
+    Statistics.load(statistics)
+    return statistics.read_bytes()
 
 
 def _channels(stream: SoundStream) -> tuple[str, ...]:

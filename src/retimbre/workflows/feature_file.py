@@ -14,11 +14,12 @@ import io
 import json
 import math
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from retimbre.core.errors import ConfigError, DatasetError, ExistsError
 from retimbre.core.files import whole_file
 from retimbre.representation.base import Representation
 from retimbre.representation.catalog import representation as find_representation
+from retimbre.representation.standardized import Standardized, Statistics
 
 FORMAT = "retimbre-features-1"
 
@@ -48,6 +50,15 @@ _DAMAGE = (
     NotImplementedError,
     OSError,
 )
+
+
+@runtime_checkable
+class _Member(Protocol):
+    """A file of a zip, open for reading."""
+
+    def read(self, num_bytes: int = -1, /) -> bytes:
+        """So many bytes, or all that are left."""
+        ...
 
 
 @final
@@ -238,7 +249,7 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     return npy.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
 
 
-def _array_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+def _array_header(member: _Member) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of an array of floats, rows last; ValueError for any other array."""
     version = npy.read_magic(member)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
@@ -248,7 +259,7 @@ def _array_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _exactly(member: IO[bytes], num_bytes: int) -> bytes:
+def _exactly(member: _Member, num_bytes: int) -> bytes:
     """So many bytes, or all that are left if 0: then there must be none, and the checksum has been compared."""
     found = member.read(num_bytes) if num_bytes else member.read()
     if len(found) != num_bytes:
@@ -269,4 +280,7 @@ def configured(name: str, sample_rate: int, settings: Mapping[str, Any], statist
     chosen = find_representation(name, sample_rate, settings)
     if not statistics:
         return chosen
-    raise ConfigError("statistics are not supported yet")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "statistics.safetensors"
+        copy.write_bytes(statistics)
+        return Standardized(chosen, Statistics.load(copy))

@@ -41,10 +41,7 @@ def check(
 def _show_census(census: Any) -> None:
     parts = counted(census.splits)
     console.show(f"{census.folder}: {census.kind}, {census.clips:,} clips, {census.seconds:,.1f} s in all")
-    if census.corpus:
-        console.show(f"  corpus: {census.corpus}; licence: {census.licence}")
-    if census.citation:
-        console.show(f"  cite: {census.citation}")
+    _show_origin(census)
     console.show(f"  {census.num_samples} samples each at {census.sample_rate} Hz; shards: {census.shards}")
     console.show(f"  {parts}; silent {census.silent:,}, beyond full scale {census.beyond_full_scale:,}")
     if census.kind == "rendered":
@@ -60,7 +57,15 @@ def _show_census(census: Any) -> None:
     if len(census.rejects) > MOST_WARNINGS:
         console.show(f"  {counted(census.rejected)} in all")
     if not census.problems:
-        console.show("  no problems: what has a checksum was compared with it")
+        is_listed = "all checksums hold" if census.fingerprint else "every sound reads to its end"
+        console.show(f"  {is_listed}")
+
+
+def _show_origin(census: Any) -> None:
+    if census.corpus:
+        console.show(f"  corpus: {census.corpus}; licence: {census.licence}")
+    if census.citation:
+        console.show(f"  cite: {census.citation}")
 
 
 def _some(counts: Mapping[str, int]) -> str:

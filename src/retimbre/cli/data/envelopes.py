@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from retimbre.cli import console
+from retimbre.cli.data.imported import counted
 from retimbre.cli.data.options import Test, Validation
 from retimbre.cli.options import Device, Force, Json, OutFolder, Seed
 from retimbre.core.errors import ConfigError
@@ -51,7 +52,7 @@ def envelopes(
 ) -> None:
     """Makes waves before and after an envelope, with the envelope's numbers as labels.
 
-    Without options, those of the earlier system's toy set. Lists are written one after another: --attacks 0 0.2 0.4.
+    Without options, those of the earlier system's toy set. A list's values are separated by spaces or commas.
     Run it again to go on where it was stopped. docs/data.md has the formula.
 
     Example:
@@ -94,4 +95,4 @@ def _show(made: Any) -> None:
         f"{made.folder} {verb} {made.size:,} examples of {made.num_samples} samples at {made.sample_rate} Hz"
     )
     for counts in (made.splits, made.labels):
-        console.show(f"  {', '.join(f'{name} {count:,}' for name, count in counts.items())}")
+        console.show(f"  {counted(counts)}")

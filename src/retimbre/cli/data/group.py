@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.data import check, envelopes, folder, maestro, nsynth, speech_commands, synth
+from retimbre.cli.data import check, envelopes, folder, maestro, notes, nsynth, soundfont, speech_commands, synth
 from retimbre.cli.lists import SeveralValues
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -14,7 +14,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "nsynth": nsynth.nsynth,
     "maestro": maestro.maestro,
     "speech-commands": speech_commands.speech_commands,
+    "notes": notes.notes,
     "envelopes": envelopes.envelopes,
+    "soundfont": soundfont.soundfont,
     "check": check.check,
 }
 

@@ -6,9 +6,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from retimbre.cli import console
+from retimbre.cli.data.filters import numbers_in, words_in
+from retimbre.cli.data.imported import MOST_WARNINGS, counted
 from retimbre.cli.data.options import Test, Validation
 from retimbre.cli.options import Force, Json, OutFolder, Seed
 from retimbre.core.errors import ConfigError, PartialFailure
+
+_LIST = "Separate several with commas; 'all' for every one."
 
 
 def maestro(
@@ -22,14 +26,13 @@ def maestro(
     hours: Annotated[
         float, typer.Option(min=0, help="Stop before the performance that would pass this; 0: all.")
     ] = 0.0,
-    year: Annotated[list[int] | None, typer.Option(help="Only this year; may be repeated.")] = None,
+    year: Annotated[str, typer.Option(help=f"Only these years. {_LIST}")] = "all",
     part: Annotated[
-        list[str] | None,
-        typer.Option(help="Only train, validation or test, as MAESTRO has them; may be repeated."),
-    ] = None,
+        str, typer.Option(help=f"Only these of MAESTRO's train, validation and test. {_LIST}")
+    ] = "all",
     composer: Annotated[
-        list[str] | None, typer.Option(help="Only composers whose name has this in it; may be repeated.")
-    ] = None,
+        str, typer.Option(help=f"Only composers whose name has one of these in it. {_LIST}")
+    ] = "all",
     order: Annotated[
         Literal["name", "shuffled"],
         typer.Option(help="Which performances come first, where hours are limited."),
@@ -66,9 +69,9 @@ def maestro(
     filters = MaestroFilters(
         content="midi" if midi_only else "audio" if audio_only else "both",
         hours=hours,
-        years=tuple(year or ()),
-        parts=tuple(part or ()),
-        composers=tuple(composer or ()),
+        years=numbers_in(year, "--year") or (),
+        parts=words_in(part) or (),
+        composers=words_in(composer) or (),
         order=order,
         seed=seed,
     )
@@ -79,8 +82,10 @@ def maestro(
     else:
         _show(made)
     failed = sum(reject.count for reject in made.rejects if reject.kind == "failed")
-    for reject in made.rejects:
+    for reject in made.rejects[:MOST_WARNINGS]:
         console.warn(f"{reject.kind}: {reject.path}: {reject.reason}")
+    if len(made.rejects) > MOST_WARNINGS:
+        console.warn(f"{len(made.rejects):,} in all; rejects.jsonl lists them")
     if failed:
         raise PartialFailure(
             f"{failed} of {made.pieces + failed} performances could not be used; the rest is done"
@@ -89,12 +94,11 @@ def maestro(
 
 def _show(made: Any) -> None:
     verb = "holds" if made.was_there else "has now"
-    parts = ", ".join(f"{name} {count:,}" for name, count in made.splits.items())
     what = {"both": "with MIDI states", "audio": "of audio alone", "midi": "of MIDI states alone"}[
         made.content
     ]
     console.show(
         f"{made.folder} {verb} {made.clips:,} chunks {what} from {made.pieces:,} performances, {made.hours:.3g} h"
     )
-    console.show(f"  {made.num_samples} samples each at {made.sample_rate} Hz; {parts}")
+    console.show(f"  {made.num_samples} samples each at {made.sample_rate} Hz; {counted(made.splits)}")
     console.show(f"  {made.pairs:,} have a chunk before them")

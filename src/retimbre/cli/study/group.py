@@ -5,11 +5,12 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.study import matching, snr_pesq
+from retimbre.cli.study import matching, snr_pesq, timing
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "matching": matching.matching,
     "snr-pesq": snr_pesq.snr_pesq,
+    "timing": timing.timing,
 }
 
 app = typer.Typer(help="Run an experiment with many parts.", no_args_is_help=True)

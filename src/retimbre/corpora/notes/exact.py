@@ -19,6 +19,7 @@ References:
 
 import dataclasses
 import functools
+import itertools
 import math
 from typing import final
 
@@ -33,8 +34,11 @@ SINE_SCALE = 1 << 20
 _LOG_GRID = 1 << 24  # logarithms are rounded to 6e-8, libraries disagree by 2e-15
 _LOGARITHMS = 4_096
 
+_LN_2 = 0.6931471805599453
+
 # Terms of exp2 about the middle of an octave: the first one left out is below 2e-17 of the result.
-_TERMS = tuple(math.log(2) ** power / math.factorial(power) for power in range(14))
+# Products, since a power is a library's function.
+_TERMS = tuple(itertools.accumulate(range(1, 14), lambda term, power: term * _LN_2 / power, initial=1.0))
 _OCTAVE_MIDDLE = math.sqrt(2)
 
 

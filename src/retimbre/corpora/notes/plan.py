@@ -26,16 +26,15 @@ from retimbre.core.errors import ConfigError, near_miss
 from retimbre.core.files import fingerprint
 from retimbre.core.random import uniform
 from retimbre.corpora.notes.families import FAMILIES
+from retimbre.corpora.nsynth_layout import PARTS
 from retimbre.dsp.decode import check_rate
 
 SplitBy = Literal["instruments", "mixed"]
 
-PARTS = ("train", "valid", "test")
-"""NSynth's names of its parts."""
-
-_LATER_SHARE = 0.1  # of the instruments or the notes, for validation, and as much for testing
+_LATER_TENTH = 10  # one in ten instruments or notes is for validation, and another for testing
 _ROUNDS = 4  # of the Feistel network: from four on it passes for random
 _HIGHEST_KEY = 108  # C8, the highest of a piano
+_HIGHEST_VELOCITY = 127
 _MOST_INSTRUMENTS = 10_000
 _LONGEST_S = 60.0
 
@@ -74,7 +73,7 @@ class NotesSettings:
 
     def __post_init__(self) -> None:
         self._check_instruments()
-        self._check_notes()
+        check_keys(self.lowest_pitch, self.highest_pitch, self.velocities)
         check_rate(self.sample_rate, "sample_rate")
         if not 1 <= self.num_samples <= _LONGEST_S * self.sample_rate:
             raise ConfigError(f"seconds is {self.seconds:g}, but takes one sample to {_LONGEST_S:g} s")
@@ -93,16 +92,6 @@ class NotesSettings:
                 raise ConfigError(f"there is no family {name!r}; {near_miss(name, FAMILIES)}")
         if not 1 <= self.instruments <= _MOST_INSTRUMENTS:
             raise ConfigError(f"instruments is {self.instruments}, but takes 1 to {_MOST_INSTRUMENTS:,}")
-
-    def _check_notes(self) -> None:
-        if not 0 <= self.lowest_pitch <= self.highest_pitch <= _HIGHEST_KEY:
-            raise ConfigError(
-                f"pitches are {self.lowest_pitch} to {self.highest_pitch}, but take 0 to {_HIGHEST_KEY}"
-            )
-        if not self.velocities or not all(1 <= velocity <= 127 for velocity in self.velocities):
-            raise ConfigError(f"velocities are {self.velocities}, but take numbers from 1 to 127")
-        if len(set(self.velocities)) < len(self.velocities):
-            raise ConfigError(f"velocities are {self.velocities}; each may be there once")
 
     @property
     def num_samples(self) -> int:
@@ -176,25 +165,40 @@ def labels_of(settings: NotesSettings, rows: Int[Tensor, " rows"]) -> NoteLabels
         address=numbers[family] * _ADDRESSES_PER_FAMILY + place,
         pitch=pitch,
         velocity=velocity,
-        part=_part_of_instrument(settings, place)
+        part=part_of_instrument(place, settings.instruments)
         if settings.split == "instruments"
-        else _part_of_note(settings, rows),
+        else part_of_note(settings.seed, rows),
     )
 
 
-def _part_of_instrument(settings: NotesSettings, place: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
-    """The last tenth of a family's instruments is for testing, the tenth before for validation.
+def check_keys(lowest_pitch: int, highest_pitch: int, velocities: tuple[int, ...]) -> None:
+    """Refuses pitches and velocities that MIDI or a keyboard does not have.
+
+    Raises:
+        ConfigError: They cannot be.
+    """
+    if not 0 <= lowest_pitch <= highest_pitch <= _HIGHEST_KEY:
+        raise ConfigError(f"pitches are {lowest_pitch} to {highest_pitch}, but take 0 to {_HIGHEST_KEY}")
+    if not velocities or not all(1 <= velocity <= _HIGHEST_VELOCITY for velocity in velocities):
+        raise ConfigError(f"velocities are {velocities}, but take numbers from 1 to {_HIGHEST_VELOCITY}")
+    if len(set(velocities)) < len(velocities):
+        raise ConfigError(f"velocities are {velocities}; each may be there once")
+
+
+def part_of_instrument(place: Int[Tensor, " rows"], count: int) -> Int[Tensor, " rows"]:
+    """Parts (as places in `PARTS`) of a family's instruments: the last tenth tests, the tenth before validates.
 
     Instruments are independent draws, so the last are as good as any. With fewer than three there is no such part.
     """
-    held_out = -(-settings.instruments // 10) if settings.instruments >= len(PARTS) else 0
-    from_end = settings.instruments - 1 - place
+    held_out = -(-count // _LATER_TENTH) if count >= len(PARTS) else 0
+    from_end = count - 1 - place
     return (from_end < held_out).long() + (from_end < 2 * held_out)
 
 
-def _part_of_note(settings: NotesSettings, rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
-    chance = uniform(settings.seed, "notes part", rows, 1)[:, 0]
-    return (chance < _LATER_SHARE).long() + (chance < 2 * _LATER_SHARE)
+def part_of_note(seed: int, rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    """Parts (as places in `PARTS`) of notes, whatever their instrument: a tenth each for testing and validation."""
+    chance = uniform(seed, "notes part", rows, 1)[:, 0] * _LATER_TENTH
+    return (chance < 1).long() + (chance < 2)
 
 
 def shuffled(rows: Int[Tensor, " rows"], size: int, seed: int) -> Int[Tensor, " rows"]:

@@ -11,6 +11,7 @@ step to the next value sits in one complex number, so that interpolating takes o
 
 import dataclasses
 import functools
+import math
 from typing import final
 
 import torch
@@ -121,7 +122,7 @@ def _noise_bands(sample_rate: int) -> Float[Tensor, "bands samples"]:
     Circular, so that reading may go on from the end to the beginning.
     """
     unit = uniform(0, "notes noise", torch.arange(NOISE_SAMPLES), 1)[:, 0]
-    white = ((2 * unit - 1) * 3.0**0.5 * _NOISE_GRID).round()
+    white = ((2 * unit - 1) * math.sqrt(3) * _NOISE_GRID).round()
     below = [_smoothed(white, edge_hz / sample_rate) for edge_hz in NOISE_BANDS_HZ]
     edges = [torch.zeros_like(white), *below, white]
     bands = [upper - lower for lower, upper in zip(edges[:-1], edges[1:], strict=True)]
@@ -147,7 +148,7 @@ def _sinc(offset: int, cutoff: float) -> float:
     if offset == 0:
         return 2 * cutoff
     turns = round(cutoff * offset * SINE_STEPS)
-    return _sine(turns) / (_PI * offset)
+    return _sine(turns) / (math.pi * offset)
 
 
 def _hann(tap: int) -> float:
@@ -158,5 +159,3 @@ def _hann(tap: int) -> float:
 def _sine(step: int) -> float:
     return float(sine(torch.tensor(step))) / SINE_SCALE
 
-
-_PI = 3.141592653589793

@@ -74,6 +74,7 @@ class EnvelopePlan:
                 "corpus": corpus,
                 SETTINGS: dump(self.settings),
                 "device": str(pick_device(self.device)),
+                "side_arrays": list(side_arrays(self.settings)),
             },
         )
 

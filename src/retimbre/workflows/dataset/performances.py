@@ -32,7 +32,7 @@ from retimbre.data.dataset import CLIPS_FILE, read_clips
 from retimbre.data.folder import Cutting
 from retimbre.data.manifest import Header, read_header, write_jsonl
 from retimbre.data.pairs import previous_rows
-from retimbre.data.side_arrays import write_side_array
+from retimbre.data.side_arrays import remove_side_arrays, side_array_names, write_side_array
 from retimbre.data.source import Reject
 from retimbre.data.splits import SPLITS
 from retimbre.data.store import rows_per_shard
@@ -139,6 +139,8 @@ def import_performances(
         else:
             made = import_sources(found.sources, out, chunks.cutting, how, corpus=CORPUS, progress=progress)
             was_there, rejects = made.was_there, made.rejects
+    if not side_array_names(out, read_header(out)):
+        remove_side_arrays(out)  # what lies there is of a set that was replaced
     written = 0
     if filters.content != "audio":
         with stage("MIDI states") as progress:

@@ -27,7 +27,9 @@ def curves_png(curves: Sequence[Curve], band: Band) -> bytes:
     panels = _panels([curve for curve in curves if curve.band == band])
     num_columns = min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
-    figure = Figure(figsize=(4.4 * num_columns, 3.5 * num_rows + 0.9), layout="constrained", facecolor="white")
+    figure = Figure(
+        figsize=(4.4 * num_columns, 3.5 * num_rows + 0.9), layout="constrained", facecolor="white"
+    )
     FigureCanvasAgg(figure)
     axes = figure.subplots(num_rows, num_columns, squeeze=False, sharex=True, sharey=True)
     for panel in axes.flatten()[len(panels) :]:
@@ -39,7 +41,9 @@ def curves_png(curves: Sequence[Curve], band: Band) -> bytes:
         panel.set_ylabel(f"PESQ, {band} band")
     for panel in axes[-1]:
         panel.set_xlabel("SNR in the channel, dB")
-    _legend(figure, [panel for panel, title in zip(axes.flatten(), panels, strict=False) if title != _CATALOG])
+    _legend(
+        figure, [panel for panel, title in zip(axes.flatten(), panels, strict=False) if title != _CATALOG]
+    )
     memory = io.BytesIO()
     figure.savefig(memory, format="png", dpi=100)
     return memory.getvalue()

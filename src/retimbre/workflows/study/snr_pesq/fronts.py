@@ -57,7 +57,7 @@ _ENTRY_CHANNELS = {
     "mdct": ("coefficients",),
 }
 
-OURS = ("stft-compressed", "mag-if-gated", "mdct", "nsgt")
+OURS = ("stft-compressed", "mag-phase", "mag", "mag-if-gated", "mdct", "nsgt")
 """The catalog's entries that the study compares where nothing else is asked for."""
 
 

@@ -24,6 +24,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from retimbre.dsp.filterbank import mel_filterbank
+from retimbre.dsp.phase import GriffinLim
 from retimbre.dsp.stft import StftSettings, istft, stft
 from retimbre.representation.base import Representation, check_finite
 
@@ -109,7 +110,8 @@ class LinearSpectrum(Representation):
     def _guess_phase(
         self, magnitude: Float[Tensor, "batch bins frames"], num_samples: int
     ) -> Float[Tensor, "batch samples"]:
-        return griffin_lim(magnitude, self.settings, num_samples=num_samples, iterations=self.iterations)
+        method = GriffinLim(self.iterations)
+        return method.recover(magnitude, self.settings, num_samples=num_samples)
 
     def _bands(self, like: Tensor) -> Float[Tensor, "bands bins"]:
         return mel_filterbank(self.sample_rate, self.settings.n_fft, self.settings.n_fft // 2, like=like)
@@ -123,17 +125,3 @@ def _pseudo_inverse(sample_rate: int, n_fft: int) -> Float[Tensor, "bins bands"]
     """What brings mel bands back to bins with the least error."""
     bands = mel_filterbank(sample_rate, n_fft, n_fft // 2, like=torch.empty(0, dtype=torch.float64))
     return torch.linalg.pinv(bands, rtol=_RANK_TOLERANCE)
-
-
-def griffin_lim(magnitude, settings, *, num_samples, iterations):
-    from retimbre.core.random import generator
-
-    phase = torch.rand(magnitude.shape, generator=generator(0, "gl")) * 2 * math.pi
-    angles = torch.polar(torch.ones_like(phase), phase)
-    previous = torch.zeros_like(angles)
-    for _ in range(iterations):
-        rebuilt = stft(istft(magnitude * angles, settings, num_samples=num_samples), settings)
-        angles = rebuilt - previous * (0.99 / 1.99)
-        angles = angles / (angles.abs() + 1e-16)
-        previous = rebuilt
-    return istft(magnitude * angles, settings, num_samples=num_samples)

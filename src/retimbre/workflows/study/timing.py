@@ -1,0 +1,288 @@
+"""What every representation costs: seconds to encode and to decode, memory, and what the round trip keeps.
+
+Features that take longer to decode than to generate, or eight times the memory of the sound, decide what can be trained
+and played in real time. So each entry of the catalog gets the same clips in one batch, on one device, with the same
+number of threads. The first calls build windows, frames and plans; they are the warm-up and not timed. Of the timed
+calls the fastest counts: everything else on a machine only ever adds to the time.
+
+    OUT/rows/NAME.json     what was measured of an entry; it is not measured again
+    OUT/timing.csv         a row per entry
+    OUT/timing.json        the rows and what they depend on: clips, device, threads, versions
+    OUT/report.md          the same for a reader
+"""
+
+import dataclasses
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from retimbre.core.errors import ConfigError
+from retimbre.core.files import fingerprint, write_json, write_text
+from retimbre.core.random import generator
+from retimbre.dsp.stft import StftSettings, magnitude
+from retimbre.representation.base import Representation
+from retimbre.representation.catalog import REPRESENTATIONS, representation
+from retimbre.training.devices import describe, pick_device
+from retimbre.workflows.evaluation.page import table
+from retimbre.workflows.study.tables import rows_csv
+
+SAMPLE_RATE_HZ = 16_000
+# Calls are repeated until this much time is spent, but no more often than this.
+_ENOUGH_S, _MOST_REPEATS = 2.0, 20
+
+Row = dict[str, Any]
+Tell = Callable[[str], object]
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class TimingOptions:
+    """What is timed.
+
+    Attributes:
+        representations: Names in the catalog; empty for all.
+        seconds: Length of a clip.
+        batch: Clips at once.
+        device: `auto`, `cpu` or `cuda`.
+    """
+
+    representations: tuple[str, ...] = ()
+    seconds: float = 1.0
+    batch: int = 64
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuses a study of nothing."""
+        if self.batch < 1 or not 1 / SAMPLE_RATE_HZ <= self.seconds <= 600:
+            raise ConfigError(
+                f"batch is {self.batch} and seconds {self.seconds:g}, but they take 1 or more and up to 600"
+            )
+
+
+def study_timing(
+    out: str | Path,
+    options: TimingOptions | None = None,
+    *,
+    force: bool = False,
+    tell: Tell = lambda line: None,
+) -> dict[str, Any]:
+    """Times every representation, or those that a study begun before has not timed yet.
+
+    Args:
+        out: The study's folder.
+        options: What is timed; the whole catalog on clips of a second if left out.
+        force: Whether what is there is measured anew.
+        tell: Told a line for each entry that is done.
+
+    Returns:
+        The rows under `rows`, and what they depend on.
+
+    Raises:
+        ConfigError: A name is in no catalog, or an option is out of range.
+    """
+    options, folder = options or TimingOptions(), Path(out)
+    names = options.representations or tuple(REPRESENTATIONS)
+    chosen = {name: representation(name, SAMPLE_RATE_HZ) for name in names}
+    device = pick_device(options.device)
+    facts = _facts(options, device)
+    clips = plucked_notes(options.batch, round(options.seconds * SAMPLE_RATE_HZ)).to(device)
+    rows = []
+    for name, entry in chosen.items():
+        path = folder / "rows" / f"{name}.json"
+        key = fingerprint({**facts, "identity": entry.identity()})
+        row = None if force else _known(path, key)
+        if row is None:
+            row = {"name": name, **measure(entry, clips)}
+            write_json(path, {"key": key, "row": row})
+            tell(f"{name}: encodes {row['encode_x']:,.0f} x real time")
+        rows.append(row)
+    result = {**facts, "rows": rows}
+    write_text(folder / "timing.csv", rows_csv(rows))
+    write_text(folder / "report.md", report_page(result))
+    write_json(folder / "timing.json", result)
+    return result
+
+
+def plucked_notes(batch: int, num_samples: int) -> Float[Tensor, "batch samples"]:
+    """Notes for timing: plucked tones from 55 Hz up by semitones, over a soft noise; the same every time."""
+    second = torch.arange(num_samples, dtype=torch.float64) / SAMPLE_RATE_HZ
+    notes = []
+    for index in range(batch):
+        pitch_hz = 55.0 * 2.0 ** ((index % 60) / 12.0)
+        partials = torch.arange(1, 1 + max(1, min(40, int(7000.0 / pitch_hz))), dtype=torch.float64)[:, None]
+        waves = torch.sin(2.0 * math.pi * pitch_hz * partials * second) / partials
+        notes.append((waves * torch.exp(-second * (1.0 + partials))).sum(dim=0))
+    noise = torch.randn(batch, num_samples, dtype=torch.float64, generator=generator(0, "timing", batch))
+    return (0.3 * torch.stack(notes) + 1e-4 * noise).float()
+
+
+def measure(entry: Representation, clips: Float[Tensor, "batch samples"]) -> Row:
+    """What an entry costs on these clips, and what is left of them after a round trip.
+
+    Times are milliseconds per clip, rates are seconds of sound per second. Memory is what the tensors of one call
+    hold at its highest moment, in megabytes per clip, features included and the clips themselves not.
+    """
+    seconds = clips.shape[-1] / SAMPLE_RATE_HZ
+    encode_s, features = _fastest(lambda: entry.encode(clips), clips.device)
+    row: Row = {
+        "exact": entry.exact,
+        "shape": " x ".join(str(size) for size in features.shape[1:]),
+        "values_per_sample": features[0].numel() / clips.shape[-1],
+        "encode_ms": 1e3 * encode_s / len(clips),
+        "encode_x": len(clips) * seconds / encode_s,
+        "encode_mb": _peak_bytes(lambda: entry.encode(clips), clips.device) / len(clips) / 1e6,
+    }
+    if not entry.invertible:
+        return row | dict.fromkeys(("decode_ms", "decode_x", "decode_mb", "snr_db", "convergence_db"))
+    decode_s, again = _fastest(lambda: entry.decode(features, num_samples=clips.shape[-1]), clips.device)
+    decode = lambda: entry.decode(features, num_samples=clips.shape[-1])  # noqa: E731
+    return row | {
+        "decode_ms": 1e3 * decode_s / len(clips),
+        "decode_x": len(clips) * seconds / decode_s,
+        "decode_mb": _peak_bytes(decode, clips.device) / len(clips) / 1e6,
+        "snr_db": _snr_db(clips, again),
+        "convergence_db": _convergence_db(clips, again),
+    }
+
+
+def report_page(result: dict[str, Any]) -> str:
+    """The page: what was measured on what, and a row per entry."""
+    heading = [
+        "representation",
+        "exact",
+        "features of a clip",
+        "values per sample",
+        "encode ms",
+        "x real time",
+    ]
+    heading += ["MB", "decode ms", "x real time", "MB", "SNR dB", "convergence dB"]
+    rows = [
+        [
+            f"`{row['name']}`",
+            "yes" if row["exact"] else "no",
+            row["shape"],
+            f"{row['values_per_sample']:.2f}",
+            *(_figure(row[name], digits) for name, digits in _COLUMNS),
+        ]
+        for row in result["rows"]
+    ]
+    about = (
+        f"{result['batch']} clips of {result['seconds']:g} s at {SAMPLE_RATE_HZ:,} Hz at once, float32, on "
+        f"{result['device']}, {result['hardware']['threads']} threads, torch {result['hardware']['torch']}. Times are "
+        "milliseconds per clip, the fastest of several calls after a warm-up; MB is the memory of the tensors of one "
+        "call per clip at its highest. SNR compares samples; convergence is the spectral convergence of magnitudes, "
+        "which says what an estimated phase cannot hide (lower is better)."
+    )
+    return f"# What the representations cost\n\n{about}\n\n{table(heading, rows)}\n"
+
+
+_COLUMNS = (
+    ("encode_ms", 3),
+    ("encode_x", 0),
+    ("encode_mb", 2),
+    ("decode_ms", 3),
+    ("decode_x", 0),
+    ("decode_mb", 2),
+    ("snr_db", 0),
+    ("convergence_db", 1),
+)
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _facts(options: TimingOptions, device: torch.device) -> dict[str, Any]:
+    """What every row depends on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {
+        "seconds": options.seconds,
+        "batch": options.batch,
+        "sample_rate": SAMPLE_RATE_HZ,
+        "device": name,
+        "hardware": describe(),
+    }
+
+
+def _known(path: Path, key: str) -> Row | None:
+    """The row of a study begun before, if it was measured on the same."""
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: not a row of this study: {error}") from error
+    return content["row"] if content.get("key") == key else None
+
+
+def _fastest(call: Callable[[], Tensor], device: torch.device) -> tuple[float, Tensor]:
+    """Seconds that the fastest of several calls took after a first one, and what that gave."""
+    with torch.no_grad():
+        result = call()
+        best_s, spent_s, repeats = math.inf, 0.0, 0
+        while repeats < 1 or (spent_s < _ENOUGH_S and repeats < _MOST_REPEATS):
+            _wait_for(device)
+            start = time.perf_counter()
+            call()
+            _wait_for(device)
+            took_s = time.perf_counter() - start
+            best_s, spent_s, repeats = min(best_s, took_s), spent_s + took_s, repeats + 1
+    return best_s, result
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _peak_bytes(call: Callable[[], Tensor], device: torch.device) -> int:
+    """How much more than before the tensors of a call hold at its highest moment."""
+    with torch.no_grad():
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            before = torch.cuda.memory_allocated(device)
+            call()
+            return torch.cuda.max_memory_allocated(device) - before
+        with torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+        ) as profile:
+            kept = call()
+        del kept
+    return _peak_of_trace(profile)
+
+
+def _peak_of_trace(profile: Any) -> int:
+    """The highest sum of what was allocated and freed, in the trace that the profiler writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profile.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    changes = sorted((event["ts"], event["args"]["Bytes"]) for event in events if event["name"] == "[memory]")
+    held = highest = 0
+    for _, change in changes:
+        held += change
+        highest = max(highest, held)
+    return highest
+
+
+def _snr_db(clips: Float[Tensor, "batch samples"], again: Float[Tensor, "batch samples"]) -> float:
+    """The mean over clips; 400 where nothing differs."""
+    signal = clips.double().square().sum(dim=1)
+    error = (again.double() - clips.double()).square().sum(dim=1)
+    return float((10.0 * torch.log10(signal / error.clamp_min(1e-40 * float(signal.max())))).mean())
+
+
+def _convergence_db(clips: Float[Tensor, "batch samples"], again: Float[Tensor, "batch samples"]) -> float:
+    """Distance of the magnitudes over their norm, in decibels, the mean over clips."""
+    settings = StftSettings(1024, 256)
+    wanted, found = magnitude(clips.double(), settings), magnitude(again.double(), settings)
+    share = (found - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1)
+    return float((20.0 * torch.log10(share.clamp_min(1e-20))).mean())
