@@ -1,9 +1,13 @@
 """What all tests share: one thread for torch, so that tests do not fight over the cores and sums have one order."""
 
+import ctypes.util
 import os
 
 import pytest
 import torch
+
+EXPECTED = {"gpu", "fluidsynth"}
+"""The marks of tests that may be skipped."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -12,20 +16,23 @@ def _one_thread() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips the tests marked `gpu` where there is none: the one skip that is expected."""
-    if torch.cuda.is_available():
-        return
+    """Skips the tests marked with something that is not there: the skips that are expected."""
+    missing = {
+        "gpu": "" if torch.cuda.is_available() else "no CUDA device",
+        "fluidsynth": "" if ctypes.util.find_library("fluidsynth") else "no library FluidSynth",
+    }
     for item in items:
-        if "gpu" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+        for mark, reason in missing.items():
+            if reason and mark in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI every extra is installed, so a skip without the mark `gpu` is an error."""
+    """In CI every extra is installed, so a skip without one of the marks is an error."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") != "true" or reporter is None:
         return
-    unexpected = [report for report in reporter.stats.get("skipped", []) if "gpu" not in report.keywords]
+    unexpected = [report for report in reporter.stats.get("skipped", []) if not EXPECTED & set(report.keywords)]
     if unexpected:
         reporter.write_line(
             f"unexpected skips: {', '.join(report.nodeid for report in unexpected)}", red=True

@@ -62,6 +62,43 @@ def test_recordings_are_parted_within_each_label_to_within_one():
         assert abs(mine.count("validation") - 5.55) <= 1
 
 
+def test_recordings_of_one_name_stay_together_and_each_label_has_its_share_to_within_a_name():
+    # Twenty players a label, with 5 to 9 recordings each.
+    names = [f"{label}{player}" for label in "ab" for player in range(20) for _ in range(5 + player % 5)]
+    labels = [name[0] for name in names]
+    parts = split_by_name(names, labels, FRACTIONS)
+    assert len({*zip(names, parts, strict=True)}) == 40
+    for label in "ab":
+        mine = [part for part, other in zip(parts, labels, strict=True) if other == label]
+        assert abs(mine.count("test") - 0.1 * len(mine)) <= 9 / 2 + 1
+        assert abs(mine.count("validation") - 0.15 * len(mine)) <= 9 / 2 + 1
+
+
+def test_a_name_with_several_labels_is_still_in_one_part():
+    names = [f"speaker {speaker}" for speaker in range(30) for _ in range(10)]
+    labels = [str(word) for _ in range(30) for word in range(10)]
+    parts = split_by_name(names, labels, FRACTIONS)
+    assert len({*zip(names, parts, strict=True)}) == 30
+    # 10 % and 15 % of 300, to within half a speaker.
+    assert (parts.count("test"), parts.count("validation")) == (30, 50)
+
+
+def test_labels_with_too_few_names_are_parted_together_so_that_something_is_held_out():
+    # Ten instruments, one for each family, as in a small corpus of notes.
+    names = [f"instrument {number}" for number in range(10) for _ in range(20)]
+    labels = [f"family {number}" for number in range(10) for _ in range(20)]
+    parts = split_by_name(names, labels, FRACTIONS)
+    assert set(parts) == {"train", "validation", "test"}
+
+
+def test_two_names_of_any_size_leave_something_to_train_on_and_hold_one_out():
+    parts = split_by_name(["large"] * 90 + ["small"] * 10, ["x"] * 100, Fractions(0.1, 0.0))
+    assert dict(zip(["large"] * 90 + ["small"] * 10, parts, strict=True)) == {
+        "large": "train",
+        "small": "validation",
+    }
+
+
 def test_the_order_of_files_does_not_change_their_parts():
     names = [f"{index}.wav" for index in range(50)]
     labels = [""] * 50

@@ -8,6 +8,7 @@ import torch
 from retimbre.core.errors import DatasetError
 from retimbre.core.files import sha256_of, write_json
 from retimbre.corpora.nsynth import NSynthFilters, scan_nsynth
+from retimbre.corpora.nsynth_layout import corpus_hash, digest_of, samples_of
 from retimbre.data import store
 from retimbre.data.dataset import RenderedSet
 from retimbre.data.folder import Cutting
@@ -106,14 +107,16 @@ def notes(tmp_path):
             "instrument_source_str": "acoustic",
         }
     write_json(tmp_path / "examples.json", table)
-    write_json(tmp_path / "corpus.json", {"name": "notes", "hash": "abc", "licence": "CC0", "files": files})
+    samples = {path.stem: digest_of(samples_of(path)) for path in (tmp_path / "audio").iterdir()}
+    told = {"corpus": "notes", "hash": corpus_hash(samples), "licence": "CC0", "files": files}
+    write_json(tmp_path / "corpus.json", told)
     return tmp_path
 
 
 def test_notes_in_nsynth_s_layout_are_counted_and_heard_to_their_end(notes):
     census = check_dataset(notes)
     assert (census.kind, census.clips, census.seconds) == ("NSynth layout", 4, 1.0)
-    assert (census.corpus, census.licence, census.fingerprint) == ("notes", "CC0", "abc")
+    assert (census.corpus, census.licence, len(census.fingerprint)) == ("notes", "CC0", 64)
     assert census.attributes["pitch"] == {"60": 1, "61": 1, "62": 1, "63": 1}
     assert census.labels == {"flute": 4}
     assert census.problems == ()
@@ -135,8 +138,25 @@ def test_each_damage_to_a_corpus_in_nsynth_s_layout_is_a_problem_that_names_it(d
         table[path.stem]["pitch"] = 200
         write_json(notes / "examples.json", table)
     problems = check_dataset(notes).problems
-    assert problems
-    assert all(path.stem in problem for problem in problems)
+    assert path.stem in problems[0]
+    # What is said beside it is about the corpus as a whole.
+    assert all(path.stem in problem or "its hash is not that of the notes" in problem for problem in problems)
+
+
+def test_a_corpus_whose_list_of_checksums_was_changed_with_its_notes_is_still_found_out(notes):
+    path = sorted((notes / "audio").iterdir())[1]
+    soundfile.write(path, np.zeros(4000), 16000)
+    told = json.loads((notes / "corpus.json").read_text())
+    told["files"][f"audio/{path.name}"] = sha256_of(path)
+    write_json(notes / "corpus.json", told)
+    assert check_dataset(notes).problems == (
+        "corpus.json: its hash is not that of the notes; some were changed, added or removed",
+    )
+
+
+def test_an_unfinished_corpus_says_so(notes):
+    write_json(notes / "corpus.json", {"corpus": "notes", "licence": "CC0", "size": 9})
+    assert "not finished; make it again" in check_dataset(notes).problems[0]
 
 
 def test_a_checksum_list_cannot_lead_out_of_its_folder(notes):
@@ -148,7 +168,7 @@ def test_a_recorded_set_says_what_it_is_of_and_counts_every_attribute(notes, tmp
     scan = scan_nsynth(notes, NSynthFilters(attributes=("pitch", "source")))
     made = import_sources(scan, tmp_path / "set", Cutting(16000, 0.25), corpus="nsynth")
     census = check_dataset(tmp_path / "set")
-    assert (census.corpus, census.licence, census.fingerprint) == ("nsynth", "CC0", made.fingerprint)
+    assert (census.corpus, census.licence, census.fingerprint) == ("notes", "CC0", made.fingerprint)
     assert census.attributes == {"pitch": {"60": 1, "61": 1, "62": 1, "63": 1}, "source": {"acoustic": 4}}
 
 

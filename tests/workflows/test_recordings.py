@@ -101,7 +101,9 @@ def test_a_second_call_reads_nothing_and_says_the_same(corpus, tmp_path, monkeyp
     (corpus / "bad.wav").write_bytes(b"nothing")
     first = import_folder([corpus], tmp_path / "set", CUTTING)
     monkeypatch.setattr(intake, "cut_file", lambda path, cutting: pytest.fail("read again"))
+    before = content(tmp_path / "set")
     second = import_folder([corpus], tmp_path / "set", CUTTING)
+    assert content(tmp_path / "set") == before
     assert (first.was_there, second.was_there) == (False, True)
     assert (second.clips, second.rejects) == (first.clips, first.rejects)
 
@@ -127,8 +129,10 @@ class Stopped(Exception):
 
 
 def stop_after(count):
+    """Stops the work when so many recordings were read; the first half of the progress is that of the checksums."""
+
     def progress(done, total):
-        if done == count:
+        if done == total // 2 + count:
             raise Stopped
 
     return progress
@@ -209,6 +213,14 @@ def test_threads_give_results_in_the_order_of_the_items_and_never_run_far_ahead(
     # Eight threads at most run two items ahead each; one more is what was just handed out.
     assert len(started) <= 10 + 2 * 8 + 1
     assert [*taken, *results] == list(range(100))
+
+
+@pytest.mark.parametrize("layout", [CUTTING, WINDOWS])
+def test_the_number_of_threads_changes_no_byte(layout, corpus, tmp_path, small_shards, monkeypatch):
+    for threads in (1, 8):
+        monkeypatch.setattr(intake.os, "cpu_count", lambda threads=threads: threads)
+        import_folder([corpus], tmp_path / str(threads), layout)
+    assert content(tmp_path / "1") == content(tmp_path / "8")
 
 
 def test_files_that_are_no_recordings_are_named_up_to_a_hundred_and_all_are_counted(corpus, tmp_path):

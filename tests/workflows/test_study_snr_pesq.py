@@ -88,6 +88,42 @@ def test_the_error_of_a_spectrum_in_mel_bands_is_bounded(setting: str, utterance
     assert 1e-3 < float((back - utterance).abs().max()) < 0.3
 
 
+def test_an_orthogonal_transform_neither_adds_noise_nor_averages_it(utterance: Tensor) -> None:
+    (front,) = fronts(["mdct"])
+    transform = front.transform(16_000)
+    features = transform.encode(utterance)
+    noise = noise_at_snr(features[0, 0], 20.0, generator(0, "noise"))
+    back = transform.decode(with_noise(features, 0, noise), num_samples=utterance.shape[1])
+    measured_db = 20.0 * math.log10(utterance.norm() / (back - utterance).norm())
+    # Coefficients beyond the ends of the sound hold some of the noise.
+    assert measured_db == pytest.approx(20.0, abs=0.3)
+
+
+def test_a_redundant_spectrum_averages_the_noise_in_its_magnitudes_over_its_frames(utterance: Tensor) -> None:
+    transform = Front("mag-phase", "512-128").transform(16_000)
+    features = transform.encode(utterance)
+    noise = noise_at_snr(features[0, 0], 20.0, generator(0, "noise"))
+    back = transform.decode(with_noise(features, 0, noise), num_samples=utterance.shape[1])
+    measured_db = 20.0 * math.log10(utterance.norm() / (back - utterance).norm())
+    # Four frames over each sample are worth four copies, 6 dB.
+    assert measured_db == pytest.approx(20.0 + 10.0 * math.log10(4.0), abs=0.5)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_noise_in_mel_bands_does_not_grow_on_the_way_back(setting: str, rate: int) -> None:
+    sound = vowels(rate, 0.8).samples[None]
+    transform = Front("mel-stft", setting).transform(rate)
+    features = transform.encode(sound)
+    noise = noise_at_snr(features[0, 0], 40.0, generator(0, "noise"))
+    clean, noisy = (
+        transform.decode(each, num_samples=sound.shape[1])
+        for each in (features, with_noise(features, 0, noise))
+    )
+    # Bands that share a bin raise it by some 10 dB at most; one that barely touches its bin would by 94 dB.
+    assert 20.0 * math.log10(clean.norm() / (noisy - clean).norm()) > 30.0
+
+
 @pytest.mark.parametrize("family", ["mag", "mel-mag"])
 def test_a_magnitude_alone_comes_back_as_good_speech(family: str, utterance: Tensor) -> None:
     transform = Front(family, "512-128").transform(16_000)

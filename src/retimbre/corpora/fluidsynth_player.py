@@ -18,7 +18,7 @@ import ctypes
 import io
 import struct
 from pathlib import Path
-from typing import Any, final
+from typing import Any, BinaryIO, final
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ _SETTINGS = {
 _CHANNEL = 0
 _MELODIC_BANK = 0
 _RIFF_HEADER_BYTES = 12
+_PARTS = (b"INFO", b"sdta", b"pdta")
 _INFO_BYTES = 65_536  # the names and rights of a SoundFont stand at its start
 
 
@@ -78,9 +79,7 @@ class FluidSynthPlayer:
         synth.noteon(_CHANNEL, pitch, velocity)
         held = self._library.render(synth.synth, round(held_samples / BLOCK_SAMPLES))
         synth.noteoff(_CHANNEL, pitch)
-        rest = self._library.render(
-            synth.synth, -(-max(0, num_samples - held.shape[1]) // BLOCK_SAMPLES)
-        )
+        rest = self._library.render(synth.synth, -(-max(0, num_samples - held.shape[1]) // BLOCK_SAMPLES))
         self._library.take_back(synth.synth, self._sound_font)
         synth.delete()
         return torch.from_numpy(np.concatenate([held, rest], axis=1)[:, :num_samples].mean(0))
@@ -99,7 +98,9 @@ class _Library:
         self.sound_font = function("fluid_synth_get_sfont_by_id", pointer, synth, ("number", number, 1))
         self.lend = function("fluid_synth_add_sfont", number, synth, sound_font)
         self.take_back = function("fluid_synth_remove_sfont", number, synth, sound_font)
-        self._write = function("fluid_synth_write_float", number, synth, ("length", number, 1), *channel, *channel)
+        self._write = function(
+            "fluid_synth_write_float", number, synth, ("length", number, 1), *channel, *channel
+        )
 
     def synth(self, sample_rate: int) -> Any:
         """A new synthesizer without a SoundFont."""
@@ -129,14 +130,14 @@ def load_library() -> Any:
             purpose="playing a SoundFont",
         ) from error
     prototype = (("level", ctypes.c_int, 1), ("function", ctypes.c_void_p, 1), ("data", ctypes.c_void_p, 1))
-    quieten = fluidsynth.cfunc("fluid_set_log_function", ctypes.c_void_p, *prototype)
-    for level in range(5):
+    quieten: Any = fluidsynth.cfunc("fluid_set_log_function", ctypes.c_void_p, *prototype)
+    for level in range(5 if quieten else 0):
         quieten(level, None, None)
     return fluidsynth
 
 
 def check_soundfont(path: Path) -> None:
-    """Refuses what is no SoundFont or only the beginning of one.
+    """Refuses what is no SoundFont or only the beginning of one, before FluidSynth tells the terminal.
 
     Raises:
         DatasetError: The file cannot be read, is something else, or is cut short.
@@ -144,7 +145,8 @@ def check_soundfont(path: Path) -> None:
     try:
         with path.open("rb") as file:
             header = file.read(_RIFF_HEADER_BYTES)
-        size = path.stat().st_size
+            size = file.seek(0, io.SEEK_END)
+            lists = _lists(file, size)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
     if len(header) < _RIFF_HEADER_BYTES or header[:4] != b"RIFF" or header[8:] != b"sfbk":
@@ -152,6 +154,22 @@ def check_soundfont(path: Path) -> None:
     promised = struct.unpack("<I", header[4:8])[0] + 8
     if size < promised:
         raise DatasetError(f"{path}: cut short: {size:,} bytes of the {promised:,} that its header promises")
+    if lists != _PARTS:
+        found = ", ".join(part.decode("latin-1") for part in lists) or "nothing"
+        raise DatasetError(f"{path}: not a SoundFont: takes the lists INFO, sdta, pdta, but has {found}")
+
+
+def _lists(file: BinaryIO, size: int) -> tuple[bytes, ...]:
+    """The types of the lists that a RIFF file holds, as far as they can be followed."""
+    found, place = [], _RIFF_HEADER_BYTES
+    while place + _RIFF_HEADER_BYTES <= size:
+        file.seek(place)
+        mark, length, kind = struct.unpack("<4sI4s", file.read(_RIFF_HEADER_BYTES))
+        if mark != b"LIST":
+            break
+        found.append(kind)
+        place += 8 + length + length % 2
+    return tuple(found)
 
 
 def read_info(path: Path) -> dict[str, str]:

@@ -32,6 +32,7 @@ from retimbre.corpora.nsynth_entries import (
     Note,
     listed_sums,
     note_of,
+    origin_of,
     read_corpus_file,
     read_examples,
 )
@@ -136,7 +137,7 @@ def scan_nsynth(raw: Path, filters: NSynthFilters) -> Scan:
         sources=tuple(sources[name] for name in sorted(chosen)),
         rejects=tuple(rejects),
         options=dump(filters),
-        licence=str(corpus.get("licence", "")),
+        origin=origin_of(corpus),
     )
 
 

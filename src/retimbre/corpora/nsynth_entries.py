@@ -136,6 +136,18 @@ def _read_json(path: Path) -> Any:
         raise DatasetError(f"{path}: not a JSON file: {error}") from error
 
 
+def origin_of(corpus: Mapping[str, Any]) -> dict[str, str]:
+    """Where a `corpus.json` says its notes are from, as `data.source.Scan` has it; nothing if it has no licence."""
+    if "licence" not in corpus:
+        return {}
+    told = {
+        "name": corpus.get("corpus", ""),
+        "licence": corpus["licence"],
+        "citation": corpus.get("citation", ""),
+    }
+    return {key: str(value) for key, value in told.items()}
+
+
 def listed_sums(corpus: Mapping[str, Any]) -> dict[str, str]:
     """The checksum of each file that a `corpus.json` lists, by its path below the folder.
 

@@ -33,6 +33,7 @@ PARTS = ("train", "valid", "test")
 
 Progress = Callable[[int, int], None]
 
+
 @final
 @dataclasses.dataclass(frozen=True)
 class NoteEntry:

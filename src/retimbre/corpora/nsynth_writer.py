@@ -32,7 +32,9 @@ from retimbre.dsp import audiofile
 from retimbre.dsp.level import is_silent
 
 _BYTES_PER_SAMPLE = 2
-_BYTES_BESIDE = 6_144  # a file's header, its entries in two JSON files, and the rest of its last block on the disk
+_BYTES_BESIDE = (
+    6_144  # a file's header, its entries in two JSON files, and the rest of its last block on the disk
+)
 _NOTES_AT_ONCE = 64
 
 

@@ -83,10 +83,11 @@ class Scan:
         rejects: What the corpus names and does not have, and what lies around and is no part of it. What a filter
             leaves out is not here: that is no fault.
         options: Every filter that the scan depended on, as plain values: they are part of what the set is.
-        licence: Of a folder that says so itself; empty stands for what the catalog of corpora says.
+        origin: `name`, `licence` and `citation`, of a folder that says so itself; they go before what the catalog of
+            corpora says.
     """
 
     sources: tuple[Source, ...]
     rejects: tuple[Reject, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    licence: str = ""
+    origin: Mapping[str, str] = dataclasses.field(default_factory=dict)

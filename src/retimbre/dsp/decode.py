@@ -137,7 +137,7 @@ class Survey:
     @property
     def truncated(self) -> bool:
         """Whether the frames end before the header's promise."""
-        return self.num_frames < self.info.frames
+        return self.num_frames < self.info.frames or _is_cut_off(self.info.path)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The samples of the channel or mean, at the file's own rate, a small block at a time."""

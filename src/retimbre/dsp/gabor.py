@@ -35,10 +35,11 @@ from retimbre.core.errors import AudioError, ConfigError
 from retimbre.dsp.gabor_frame import GaborFrame, GaborSettings, gabor_frame
 from retimbre.dsp.spreading import gather, spread
 
+# Neighbouring bands of one length: one such tensor per length.
+Groups = tuple[Complex[Tensor, "batch _ _"], ...]
 
-def gabor(
-    audio: Float[Tensor, "batch samples"], settings: GaborSettings
-) -> tuple[Complex[Tensor, "batch bands frames"], ...]:
+
+def gabor(audio: Float[Tensor, "batch samples"], settings: GaborSettings) -> Groups:
     """The coefficients of a sound, from low bands to high ones, as groups of neighbouring bands of one length.
 
     The first group is the band around 0 Hz and the last one that around half the sample rate; both are real. Stack the
@@ -63,7 +64,7 @@ def gabor(
 
 
 def inverse_gabor(
-    groups: tuple[Complex[Tensor, "batch bands frames"], ...], settings: GaborSettings, *, num_samples: int
+    groups: Groups, settings: GaborSettings, *, num_samples: int
 ) -> Float[Tensor, "batch samples"]:
     """Undoes `gabor`; for coefficients that belong to no sound, the sound that fits them best in least squares.
 
@@ -88,16 +89,14 @@ def inverse_gabor(
     return torch.fft.irfft(spectrum, n=frame.num_samples)[:, :num_samples]
 
 
-def matrix_of(
-    groups: tuple[Complex[Tensor, "batch bands frames"], ...],
-) -> Complex[Tensor, "batch bands frames"]:
+def matrix_of(groups: Groups) -> Complex[Tensor, "batch bands frames"]:
     """The coefficients of bands of one length as a matrix."""
     return torch.cat(groups, dim=1)
 
 
 def groups_of_matrix(
     matrix: Complex[Tensor, "batch bands frames"],
-) -> tuple[Complex[Tensor, "batch bands frames"], ...]:
+) -> Groups:
     """Undoes `matrix_of`."""
     return matrix[:, :1], matrix[:, 1:-1], matrix[:, -1:]
 
@@ -123,9 +122,7 @@ def _end_band(lines: Complex[Tensor, "batch lines"], num_frames: int) -> Complex
     return torch.complex(real, torch.zeros_like(real))[:, None]
 
 
-def _check_shapes(
-    groups: tuple[Complex[Tensor, "batch bands frames"], ...], frame: GaborFrame, num_samples: int
-) -> None:
+def _check_shapes(groups: Groups, frame: GaborFrame, num_samples: int) -> None:
     wanted = [(1, frame.frames[0]), *frame.groups, (1, frame.frames[-1])]
     got = [tuple(group.shape[1:]) for group in groups]
     if got != wanted:

@@ -22,7 +22,6 @@ References:
 
 import functools
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -39,7 +38,6 @@ from retimbre.dsp.scales import (
 )
 from retimbre.dsp.spreading import BinMap, bin_map
 
-Convention = Literal["amplitude", "tight", "nsgt"]
 CONVENTIONS = ("amplitude", "tight", "nsgt")
 # Under four lines a window has no shape, and neighbours could leave a line between them uncovered.
 _FEWEST_LINES = 4
@@ -64,7 +62,7 @@ class GaborSettings:
     scale: Scale
     ragged: bool = False
     frames: int = 0
-    convention: Convention = "amplitude"
+    convention: str = "amplitude"
 
     def __post_init__(self) -> None:
         """Refuses settings that define no transform."""
@@ -285,7 +283,7 @@ class _Layout:
         return sums.index_add_(0, self.lines, self.per_line(length) * windows.square())
 
 
-def _scaling(layout: _Layout, convention: Convention) -> Float[Tensor, " bands"]:
+def _scaling(layout: _Layout, convention: str) -> Float[Tensor, " bands"]:
     """The factor of each band; transforms add none."""
     length = torch.tensor(layout.frames, dtype=torch.float64)
     if convention == "nsgt":

@@ -6,8 +6,8 @@ frames that have to agree. Two ways back are offered, which can be combined:
 - Griffin and Lim's: start from any phases, turn the spectrum into sound and the sound into a spectrum, keep the new
   phases and put the given magnitudes back, and again. Each such projection brings the spectrum nearer to that
   of some sound. The fast variant steps a bit further in the direction of the last change.
-- Phase gradients: read off the magnitudes how the phase grows between neighbouring cells (`phase_gradient`) and sum that
-  up along the loudest paths (`phase_forest`). This needs no iterations; one or two projections polish the result.
+- Phase gradients: read off the magnitudes how the phase grows between neighbouring cells (`phase_gradient`) and sum
+  that up along the loudest paths (`phase_forest`). This needs no iterations; a projection or two polish the result.
 
 How well it went is the spectral convergence: the distance between the given magnitudes and those of the sound found,
 relative to the given ones, in decibels. It needs no reference, and 0 dB is silence.
@@ -110,7 +110,7 @@ class PhaseGradients(PhaseMethod):
     """
 
     projections: int = 1
-    tolerance: float = 1e-6
+    tolerance: float = 1e-5
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -151,7 +151,7 @@ def integrated_phases(
     magnitudes: Float[Tensor, "batch bins frames"],
     settings: StftSettings,
     *,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-5,
     seed: int = 0,
 ) -> Float[Tensor, "batch bins frames"]:
     """Phases in radians from phase gradients; cells fainter than `tolerance` times the loudest get random ones.

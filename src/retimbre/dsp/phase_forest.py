@@ -1,11 +1,11 @@
 """Summing increments over a grid along its loudest paths, for a whole batch at once.
 
-Between any two neighbouring cells of a spectrogram the phase is known to grow by about so much. To turn these increments
-into phases one starts somewhere and walks from cell to cell. The increments do not quite agree with each other, so the
-walk matters: it should keep to loud cells, where increments are right, and cross faint ones last. The usual way is a
-heap from which the loudest cell reached so far is taken, one after another. What that walk draws is a spanning tree
-in which any two cells are joined by the path whose faintest cell is loudest, and such a tree can also be found by many
-cells at once:
+Between any two neighbouring cells of a spectrogram the phase is known to grow by about so much. To turn these
+increments into phases one starts somewhere and walks from cell to cell. The increments do not quite agree with each
+other, so the walk matters: it should keep to loud cells, where increments are right, and cross faint ones last. The
+usual way is a heap from which the loudest cell reached so far is taken, one after another. What that walk draws is a
+spanning tree in which any two cells are joined by the path whose faintest cell is loudest, and such a tree can also
+be found by many cells at once:
 
 1. Every cell points to its loudest neighbour. Following the pointers leads uphill to a peak; all cells that end on
    the same peak are its basin. Doubling each pointer a few times (pointer jumping) finds all peaks.
@@ -54,12 +54,18 @@ class _Basins(NamedTuple):
 
     label: Int32[Tensor, " cells"]
     turns: Float32[Tensor, " cells"]
-    count: int
+    num_peaks: int
 
 
 class _Passes(NamedTuple):
-    """Ways between basins: the basins at both ends, a key that orders by height, and the phase at `end` over that at
-    `start`, less what the two cells have over their own peaks."""
+    """Ways between basins.
+
+    Attributes:
+        start: The basin at one end.
+        end: The basin at the other.
+        height: The fainter of the two cells, as a number that orders like it.
+        turns: How much the phase of the peak of `end` would be over that of `start` along this way.
+    """
 
     start: Int32[Tensor, " passes"]
     end: Int32[Tensor, " passes"]
@@ -83,10 +89,10 @@ def integrate(
     active = heights > sea_level
     basins = _basins(heights, increments, active.view(-1))
     passes = _passes(heights, sea_level, increments, basins)
-    offsets = _join(passes, basins.count)
+    offsets = _join(passes, basins.num_peaks)
     # Cells under the tolerance lead to no numbered peak; theirs is never read.
     turns = basins.turns
-    if basins.count:
+    if basins.num_peaks:
         turns = turns + offsets.index_select(0, basins.label.clamp_min(0))
     return (turns - turns.round()).view(heights.shape), active
 
@@ -162,7 +168,7 @@ def _passes(
     """
     label = basins.label.view(heights.shape)
     same = (label[:, :-1] == label[:, 1:], label[..., :-1] == label[..., 1:])
-    found = []
+    found, flat = [], heights.view(-1)
     for dim, step in ((1, heights.shape[2]), (2, 1)):
         across, along = same[dim - 1], same[2 - dim]
         length = heights.shape[dim] - 1
@@ -174,8 +180,9 @@ def _passes(
         end = start + step
         turns = increments.index_select(0, start if dim == 1 else start + heights.numel())
         turns = basins.turns.index_select(0, start) + turns - basins.turns.index_select(0, end)
-        height = torch.minimum(*(heights.view(-1).index_select(0, each) for each in (start, end)))
-        found.append(_Passes(*(basins.label.index_select(0, each) for each in (start, end)), height, turns))
+        height = torch.minimum(flat.index_select(0, start), flat.index_select(0, end))
+        from_, to = basins.label.index_select(0, start), basins.label.index_select(0, end)
+        found.append(_Passes(from_, to, height, turns))
     return _Passes(*(torch.cat(pair) for pair in zip(*found, strict=True)))
 
 

@@ -54,9 +54,7 @@ def gaussian_equivalent(settings: StftSettings) -> float:
     """
     if settings.window not in GAUSSIAN_EQUIVALENTS:
         takes = ", ".join(sorted(GAUSSIAN_EQUIVALENTS))
-        raise ConfigError(
-            f"phase gradients need a window like a Gaussian ({takes}), got {settings.window!r}"
-        )
+        raise ConfigError(f"phase gradients need a window like a Gaussian ({takes}), got {settings.window!r}")
     return GAUSSIAN_EQUIVALENTS[settings.window] * (settings.win_length or settings.n_fft) ** 2
 
 

@@ -23,7 +23,6 @@ References:
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -31,7 +30,6 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError, near_miss
 
-Spacing = Literal["log", "octave", "mel", "linear", "erb"]
 _Map = Callable[[float], float]
 # Where the squared windows sum to this, 30 of the 130 dB that float32 rounding leaves are lost.
 _LEAST_COVERAGE = 1e-3
@@ -71,7 +69,7 @@ class Scale:
     """
 
     sample_rate: int
-    spacing: Spacing = "log"
+    spacing: str = "log"
     bins: int = 96
     f_min_hz: float = 20.0
     f_max_hz: float = 0.0
@@ -203,8 +201,10 @@ def check_coverage(bands: tuple[Band, ...]) -> None:
     Raises:
         ConfigError: Names the frequency.
     """
-    marks = {mark for band in bands for mark in (band.centre_hz - band.width_hz / 2.0, band.centre_hz)}
-    marks_hz = torch.tensor(sorted(mark for mark in marks if mark >= 0.0), dtype=torch.float64)
+    marks = {band.centre_hz + side * band.width_hz / 2.0 for band in bands for side in (-1, 0, 1)}
+    marks_hz = torch.tensor(
+        sorted(mark for mark in marks if 0.0 <= mark <= bands[-1].centre_hz), dtype=torch.float64
+    )
     places_hz = torch.cat([marks_hz, (marks_hz[1:] + marks_hz[:-1]) / 2.0])
     rows = [(band.centre_hz, band.width_hz, band.plateau_hz) for band in bands]
     centre_hz, width_hz, plateau_hz = torch.tensor(rows, dtype=torch.float64).T[:, :, None]

@@ -130,7 +130,7 @@ def pad_ends(
     """Pads a sound for framing: by half a frame at each end if `center`, and with silence up to one frame at least."""
     half = frame_length // 2 if center else 0
     needed = _samples_needed(frame_length, half, pad_mode)
-    audio = functional.pad(audio, (0, max(needed - audio.shape[-1], 0)))
+    audio = _pad_end(audio, max(needed - audio.shape[-1], 0))
     return functional.pad(audio[:, None], (half, half), mode=pad_mode)[:, 0] if half else audio
 
 
@@ -145,13 +145,15 @@ def stft(
     audio: Float[Tensor, "batch samples"], settings: StftSettings
 ) -> Complex[Tensor, "batch bins frames"]:
     """The short-time Fourier transform: complex, unscaled (a full-scale sine peaks at about half the window's sum)."""
-    padded = pad_ends(audio, settings.n_fft, center=settings.center, pad_mode=settings.pad_mode)
-    frames = padded.unfold(-1, settings.n_fft, settings.hop_length)
-    window = analysis_window(settings, audio)
-    spectrum = in_pieces(
-        lambda piece: torch.fft.rfft(piece * window), frames, values_per_item=frames[:1].numel()
-    )
-    return spectrum.transpose(1, 2)
+    n_fft, window = settings.n_fft, analysis_window(settings, audio)
+
+    def transform(piece: Float[Tensor, "piece samples"]) -> Complex[Tensor, "piece frames bins"]:
+        padded = pad_ends(piece, n_fft, center=settings.center, pad_mode=settings.pad_mode)
+        return torch.fft.rfft(padded.unfold(-1, n_fft, settings.hop_length) * window)
+
+    return in_pieces(
+        transform, audio, values_per_item=n_fft * settings.num_frames(audio.shape[-1])
+    ).transpose(1, 2)
 
 
 def istft(

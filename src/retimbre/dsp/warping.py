@@ -8,7 +8,7 @@ bins that have bands enough, and the smoothest guess where many bins share one.
 Means of complex numbers cancel where their phases disagree, and in a Fourier transform neighbouring bins of one tone
 do: a frame's phases are those at its start, half a frame away from what the frame is about, so they turn by half a
 revolution from bin to bin. Taken at the middle of the frame instead, all bins under a tone's peak have the same phase.
-Warping then keeps some 25 dB more of a note (`centre_phase`; the sign of every other bin).
+Warping then keeps 22 dB more of a note (`centre_phase`; the sign of every other bin).
 
 Two kinds of bands:
 

@@ -12,6 +12,8 @@ from retimbre.representation.base import Representation
 from retimbre.representation.constantq import Cqt, Nsgt
 from retimbre.representation.coordinates import Compressed, InstantaneousFrequency, Polar
 from retimbre.representation.lapped import Mdct, Pqmf
+from retimbre.representation.magnitudes import Magnitude
+from retimbre.representation.mel import Mel, Mfcc
 from retimbre.representation.ragged import RaggedNsgt
 from retimbre.representation.spectral import Spectral
 from retimbre.representation.steps import DecibelSpectrogram, LogMel, Waveform
@@ -37,6 +39,14 @@ REPRESENTATIONS: dict[str, Representation] = {
     "interns2020-stft": _INTERNS2020,
     "interns2020-mag-phase": dataclasses.replace(_INTERNS2020, coordinates=Polar(radians=True)),
     "interns2020-mag-if": dataclasses.replace(_INTERNS2020, coordinates=InstantaneousFrequency(radians=True)),
+    "mag": Magnitude(),
+    "mel": Mel(),
+    "mfcc": Mfcc(),
+    "interns2020-mag": Magnitude(
+        512, 128, "hamming", center=False, edges="no-nyquist", phase="griffin-lim", iterations=16
+    ),
+    "sony2020-mel": Mel(pad_mode="reflect", log=False, phase="griffin-lim", iterations=100),
+    "sony2020-mfcc": Mfcc(pad_mode="reflect", phase="griffin-lim", iterations=100),
     "db-spectrogram": DecibelSpectrogram(),
     "db-spectrogram-trainable": DecibelSpectrogram(trainable=True),
     "log-mel": LogMel(),

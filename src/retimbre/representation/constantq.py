@@ -22,9 +22,9 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError, UserError
 from retimbre.dsp.gabor import gabor, group_shapes, groups_of_matrix, inverse_gabor, matrix_of
-from retimbre.dsp.gabor_frame import Convention, GaborSettings
+from retimbre.dsp.gabor_frame import GaborSettings
 from retimbre.dsp.pieces import in_pieces
-from retimbre.dsp.scales import Scale, Spacing
+from retimbre.dsp.scales import Scale
 from retimbre.representation.base import Representation, check_finite
 from retimbre.representation.coordinates import Cartesian, Coordinates
 from retimbre.representation.folding import MatrixLayout
@@ -123,12 +123,12 @@ class Nsgt(_Matrix):
     """
 
     sample_rate: int = 16_000
-    spacing: Spacing = "log"
+    spacing: str = "log"
     bins: int = 96
     f_min_hz: float = 20.0
     f_max_hz: float = 0.0
     frames: int = 0
-    convention: Convention = "amplitude"
+    convention: str = "amplitude"
     mirrored: bool = False
     fold: bool = False
     coordinates: Coordinates = dataclasses.field(default_factory=Cartesian)

@@ -9,10 +9,9 @@ coefficient can be written in several coordinates, and they are not equally easy
     InstantaneousFrequency   logarithm of the magnitude, and how far the phase turns from one frame to the next. A
                              steady tone turns by the same angle each time, so it draws a constant line.
 
-All are exact. That needs care in two places. A phase that is summed over
-frames would collect the rounding of every frame; here sums
-and differences of phases have no error, however long a clip is (`representation.turns`). And the
-logarithm of silence is minus infinity, so a floor is added to the magnitude; `expm1` takes it off again.
+All are exact. That needs care in two places. A phase that is summed over frames would collect the rounding of every
+frame; here sums and differences of phases have no error, however long a clip is (`representation.turns`). And the
+logarithm of silence is minus infinity, so a floor is added to the magnitude and taken off again.
 
 References:
     Engel et al. (2019), "GANSynth: Adversarial neural audio synthesis", https://arxiv.org/abs/1902.08710
@@ -250,8 +249,9 @@ def _exp(
     log_magnitude: Float[Tensor, "batch bins frames"], floor: float
 ) -> Float[Tensor, "batch bins frames"]:
     """Magnitudes from `log(magnitude + floor)`."""
-    log_floor = log_magnitude.new_tensor(floor).log()
-    return torch.expm1(log_magnitude - log_floor).clamp_min(0.0) * floor
+    # Of silence this is zero exactly: the floor went through the same logarithm.
+    floor_again = log_magnitude.new_tensor(floor).log().exp()
+    return (log_magnitude.exp() - floor_again).clamp_min(0.0)
 
 
 def _check_floor(floor: float) -> None:

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError, UserError
 from retimbre.dsp.gabor import gabor, group_shapes, inverse_gabor
-from retimbre.dsp.gabor_frame import Convention, GaborSettings
+from retimbre.dsp.gabor_frame import GaborSettings
 from retimbre.dsp.pieces import in_pieces
-from retimbre.dsp.scales import Scale, Spacing
+from retimbre.dsp.scales import Scale
 from retimbre.representation.base import Representation, check_finite
 from retimbre.representation.constantq import GABOR_REFERENCE
 from retimbre.representation.coordinates import Cartesian, Coordinates, InstantaneousFrequency
@@ -48,11 +48,11 @@ class RaggedNsgt(Representation):
     reference: ClassVar[str] = GABOR_REFERENCE
 
     sample_rate: int = 16_000
-    spacing: Spacing = "log"
+    spacing: str = "log"
     bins: int = 96
     f_min_hz: float = 20.0
     f_max_hz: float = 0.0
-    convention: Convention = "amplitude"
+    convention: str = "amplitude"
     coordinates: Coordinates = dataclasses.field(default_factory=Cartesian)
 
     def __post_init__(self) -> None:

@@ -35,10 +35,10 @@ from retimbre.representation.base import Representation, check_finite
 from retimbre.representation.coordinates import Cartesian, Coordinates
 
 EDGES = ("both", "packed", "no-dc", "no-nyquist")
-# Rounding errors may grow by the root of one over these: 14 where the windows overlap least (the first sample under a
-# Hamming window begins at 0.08 of its height), 4.5 over the last samples of a clip, where all of a clip may lie.
-_LEAST_COVERAGE = 5e-3
-_LEAST_COVERAGE_AT_END = 5e-2
+# Rounding errors grow by the root of one over these: 4.5 at most; and 14 in the first samples without `center`, where a
+# Hamming window begins at 0.08 of its height.
+_LEAST_COVERAGE = 5e-2
+_LEAST_COVERAGE_AT_START = 5e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +85,7 @@ class Spectral(Representation):
             )
         if self.edges != "both" and self.n_fft < 2:
             raise ConfigError(f"edges {self.edges!r} leaves no bin of n_fft = {self.n_fft}")
-        if least_coverage(self.stft_settings) < _LEAST_COVERAGE:
-            raise ConfigError(self._why_samples_are_lost())
+        self._check_coverage()
 
     @property
     def exact(self) -> bool:
@@ -112,8 +111,15 @@ class Spectral(Representation):
     def frame_exact_samples(self, num_frames: int) -> int:
         """The longest clip that has exactly `num_frames` frames: `num_frames * hop_length - 1` if `center`.
 
-        A sample less if windows overlap so little that the end of such a clip needs a frame more.
+        Somewhat less if windows overlap so little that the end of such a clip needs a frame more.
+
+        Raises:
+            ConfigError: No clip has so few frames, since a reflection needs half a frame of sound.
         """
+        if self.num_frames(1) > num_frames:
+            raise ConfigError(
+                f"every clip has at least {self.num_frames(1)} frames, so none has {num_frames}"
+            )
         samples = num_frames * self.hop_length
         while self.num_frames(samples) > num_frames:
             samples -= 1
@@ -122,8 +128,10 @@ class Spectral(Representation):
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels bins frames"]:
         """Audio to channels; their memory is laid out frame by frame."""
         check_finite(audio)
-        padded = functional.pad(audio, (0, self._padded_samples(audio.shape[-1]) - audio.shape[-1]))
-        return in_pieces(self._encode, padded, values_per_item=self._values_per_clip(audio.shape[-1]))
+        num_samples = audio.shape[-1]
+        missing = self._padded_samples(num_samples) - num_samples
+        padded = functional.pad(audio, (0, missing)) if missing else audio  # padding with nothing would copy
+        return in_pieces(self._encode, padded, values_per_item=self.n_fft * self.num_frames(num_samples))
 
     def decode(
         self, features: Float[Tensor, "batch channels bins frames"], *, num_samples: int
@@ -149,9 +157,6 @@ class Spectral(Representation):
 
     def _encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels bins frames"]:
         return self.coordinates.to_channels(self._drop_edges(stft(audio, self.stft_settings)))
-
-    def _values_per_clip(self, num_samples: int) -> int:
-        return self.n_fft * self.num_frames(num_samples)
 
     def _drop_edges(
         self, spectrum: Complex[Tensor, "batch all_bins frames"]
@@ -185,18 +190,21 @@ class Spectral(Representation):
         if not self.center:
             return max(0, num_samples - 1) // hop_length * hop_length + self.n_fft
         frames = settings.num_frames(num_samples)
-        if num_samples - 1 <= (frames - 1) * hop_length + reach(settings, _LEAST_COVERAGE_AT_END):
+        if num_samples - 1 <= (frames - 1) * hop_length + reach(settings, _LEAST_COVERAGE):
             return num_samples
         return frames * hop_length + self.n_fft % 2
 
-    def _why_samples_are_lost(self) -> str:
+    def _check_coverage(self) -> None:
         window = f"{self.window} windows of {self.win_length or self.n_fft} samples every {self.hop_length}"
-        if self.center or self.hop_length > (self.win_length or self.n_fft):
-            return f"{window} leave samples uncovered, so they cannot be undone; take a smaller hop_length"
-        return (
-            f"without center, {window} lose the first samples, which only the foot of one window covers; "
-            "take center = true, or hamming windows of n_fft samples"
-        )
+        if least_coverage(dataclasses.replace(self.stft_settings, center=True)) < _LEAST_COVERAGE:
+            raise ConfigError(
+                f"{window} leave samples all but uncovered, so they cannot be undone; take a smaller hop_length"
+            )
+        if least_coverage(self.stft_settings) < _LEAST_COVERAGE_AT_START:
+            raise ConfigError(
+                f"without center, {window} lose the first samples, which only the foot of one window covers; "
+                "take center = true, or hamming windows of n_fft samples"
+            )
 
 
 def _as_complex(real: Float[Tensor, "*shape"]) -> Complex[Tensor, "*shape"]:

@@ -184,7 +184,7 @@ class Standardized(Representation):
 
 
 def fit_statistics(
-    inner: Representation, batches: Iterable[Float[Tensor, "batch samples"]], *, per: Per = "bin"
+    inner: Representation, batches: Iterable[Float[Tensor, "_ _"]], *, per: Per = "bin"
 ) -> Statistics:
     """Measures the features of a set of clips in one pass, without keeping them.
 

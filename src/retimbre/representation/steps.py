@@ -19,6 +19,7 @@ References:
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -77,6 +78,12 @@ class DecibelSpectrogram(Representation):
         hop_length: Samples from one frame to the next.
         trainable: Whether `front_end` computes it with kernels that training may change.
     """
+
+    formula: ClassVar[str] = "D[t, k] = max(10 log10(max(|X[k, t]|², 1e-10)) - that of the loudest cell, -80)"
+    reference: ClassVar[str] = (
+        "Barkan et al. (2019), InverSynth: Deep estimation of synthesizer parameter configurations from audio signals, "
+        "https://arxiv.org/abs/1812.06349"
+    )
 
     n_fft: int = 512
     hop_length: int = 256
@@ -153,6 +160,13 @@ class LogMel(Representation):
         hop_length: Samples from one frame to the next.
         n_mels: Number of bands, from 0 Hz to half the sample rate.
     """
+
+    formula: ClassVar[str] = (
+        "max(10 log10(max(Σ_k M[b, k] |X[k, t]|², 1e-10)) - that of the loudest cell, -80)"
+    )
+    reference: ClassVar[str] = (
+        "Slaney (1998), Auditory Toolbox, Technical Report 1998-010, Interval Research Corporation"
+    )
 
     sample_rate: int = 16_384
     n_fft: int = 1024

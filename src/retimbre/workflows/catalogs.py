@@ -120,9 +120,9 @@ def _corpora() -> list[Row]:
             "name": name,
             "command": corpus.command,
             "licence": corpus.licence,
-            "citation": corpus.citation,
             "labels": corpus.labels,
             "description": corpus.description,
+            "citation": corpus.citation,
         }
         for name, corpus in CORPORA.items()
     ]

@@ -5,7 +5,17 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.data import check, envelopes, folder, maestro, notes, nsynth, soundfont, speech_commands, synth
+from retimbre.cli.data import (
+    check,
+    envelopes,
+    folder,
+    maestro,
+    notes,
+    nsynth,
+    soundfont,
+    speech_commands,
+    synth,
+)
 from retimbre.cli.lists import SeveralValues
 
 COMMANDS: dict[str, Callable[..., Any]] = {

@@ -84,7 +84,9 @@ def show_written(made: Any, *, json: bool) -> None:
         f"wrote {made.written:,} now, {made.notes - made.written:,} were there"
     )
     console.show(f"  {counted(census['parts'])}; {counted(census['families'])}")
-    console.show(f"  {census['instruments']:,} instruments, {census['pitches']} pitches; licence: {made.licence}")
+    console.show(
+        f"  {census['instruments']:,} instruments, {census['pitches']} pitches; licence: {made.licence}"
+    )
     if made.silent:
         console.show(f"  {made.silent:,} more make no sound and were left out")
     return console.show(f"  hash {made.hash}")

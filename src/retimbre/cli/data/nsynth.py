@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.data.imported import show_imported
 from retimbre.cli.data.filters import numbers_in, range_in, words_in
+from retimbre.cli.data.imported import show_imported
 from retimbre.cli.data.options import LayoutName, Normalise
 from retimbre.cli.options import Force, Json, OutFolder, Seed
 

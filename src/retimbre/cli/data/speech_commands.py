@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.data.imported import show_imported
 from retimbre.cli.data.filters import words_in
+from retimbre.cli.data.imported import show_imported
 from retimbre.cli.data.options import LayoutName, Normalise, Test, Validation
 from retimbre.cli.options import Force, Json, OutFolder, Seed
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.study import matching, snr_pesq, timing
+from retimbre.cli.study import matching, phase, snr_pesq, timing
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "matching": matching.matching,
+    "phase": phase.phase,
     "snr-pesq": snr_pesq.snr_pesq,
     "timing": timing.timing,
 }

@@ -7,6 +7,8 @@ thousands of notes that are never all anywhere, and two machines that name the s
 
 import dataclasses
 import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import final
 
 import torch
@@ -17,7 +19,7 @@ from retimbre.core.random import uniform
 from retimbre.corpora.notes.exact import SINE_SCALE, exp2, from_db
 from retimbre.corpora.notes.families import FAMILIES, GROUPINGS
 from retimbre.corpora.notes.knobs import KNOBS, Knobs, as_rows, draw
-from retimbre.corpora.notes.motion import CONTROL_SAMPLES, Timing, motion_of
+from retimbre.corpora.notes.motion import Timing, motion_of
 from retimbre.corpora.notes.plan import NoteLabels, NotesSettings, labels_of
 from retimbre.corpora.notes.render import NOISE_SAMPLES, Voices, render
 from retimbre.corpora.notes.spectra import (
@@ -30,9 +32,9 @@ from retimbre.corpora.notes.spectra import (
 HIGHEST_VELOCITY = 127
 
 # Samples rendered at once. On a CPU the buffers of two notes of four seconds stay in its cache; a GPU wants many.
-_SAMPLES_AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 25}
+_SAMPLES_AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 22}
 
-_VOICES_PER_CHUNK = 8  # preparing notes has small buffers, so that more of them fit
+_CHUNKS_AT_ONCE = 8  # what is computed once per note has small buffers, so that it is prepared for more
 
 # The peak that the layers may add up to, were they ever in step; what is left is for noise and tremolo.
 _HEADROOM = 0.75
@@ -91,18 +93,44 @@ class NotesCorpus:
         Raises:
             ConfigError: A number is not in the grid.
         """
-        settings = self.settings
         labels = self.labels(rows)
-        sound = torch.empty(len(rows), settings.num_samples, device=self.device)
-        steps = _steps_of_pitches(settings.sample_rate)[labels.pitch]
-        at_once = max(1, _SAMPLES_AT_ONCE[torch.device(self.device).type] // settings.num_samples)
-        for num_steps in steps.unique().tolist():
-            for part in (steps == num_steps).nonzero()[:, 0].split(_VOICES_PER_CHUNK * at_once):
-                voices = _voices(settings, _taken(labels, part), num_steps)
-                pieces = voices.split(at_once)
-                rendered = [render(piece.to(self.device), settings.num_samples, settings.sample_rate) for piece in pieces]
-                sound[part.to(self.device)] = torch.cat(rendered)
+        sound = torch.empty(len(rows), self.settings.num_samples, device=self.device)
+        steps = _steps_of_pitches(self.settings.sample_rate)[labels.pitch]
+        most = _CHUNKS_AT_ONCE * self._at_once
+        chunks = [
+            chunk
+            for num_steps in steps.unique().tolist()
+            for chunk in (steps == num_steps).nonzero()[:, 0].split(most)
+        ]
+
+        def fill(chunk: Int[Tensor, " chunk"]) -> None:
+            voices = _voices(self.settings, _taken(labels, chunk), int(steps[chunk[0]]))
+            for piece, place in zip(voices.split(self._at_once), chunk.split(self._at_once), strict=True):
+                rendered = render(piece.to(self.device), self.settings.num_samples, self.settings.sample_rate)
+                sound[place.to(self.device)] = rendered
+
+        _for_each(chunks, fill, num_threads=torch.get_num_threads() if self.device == "cpu" else 1)
         return sound
+
+    @property
+    def _at_once(self) -> int:
+        """Notes rendered at once."""
+        return max(1, _SAMPLES_AT_ONCE[torch.device(self.device).type] // self.settings.num_samples)
+
+
+def _for_each(chunks: Sequence[Tensor], fill: Callable[[Tensor], None], *, num_threads: int) -> None:
+    """Fills every chunk, several at a time.
+
+    A thread per chunk beats torch's own threads within one operation, which wait for each other after every one of
+    a few hundred short operations.
+    """
+    if num_threads == 1 or len(chunks) < 2:
+        for chunk in chunks:
+            fill(chunk)
+        return
+    with ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for done in [pool.submit(fill, chunk) for chunk in chunks]:
+            done.result()
 
 
 def _voices(settings: NotesSettings, labels: NoteLabels, num_steps: int) -> Voices:

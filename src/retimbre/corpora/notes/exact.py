@@ -69,15 +69,15 @@ def exp2(exponent: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Exponents beyond +-500 count as that, those of float32 beyond +-100.
     """
-    format = _FORMATS[exponent.dtype]
-    exponent = exponent.clamp(-format.steepest, format.steepest)
+    kind = _FORMATS[exponent.dtype]
+    exponent = exponent.clamp(-kind.steepest, kind.steepest)
     octave = exponent.floor()
     offset = (exponent - octave).sub_(0.5)
-    terms = _TERMS[: format.num_terms]
+    terms = _TERMS[: kind.num_terms]
     value = torch.full_like(offset, terms[-1])
     for term in reversed(terms[:-1]):
         value = value.mul_(offset).add_(term)
-    power = (octave.to(format.integers) + format.bias) << format.mantissa_bits
+    power = (octave.to(kind.integers) + kind.bias) << kind.mantissa_bits
     return value.mul_(_OCTAVE_MIDDLE).mul_(power.view(exponent.dtype))
 
 

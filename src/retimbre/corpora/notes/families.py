@@ -4,8 +4,8 @@ A family is a grouping of the voice's layers and a range for every knob (`corpor
 for a family has the range in `_COMMON`, where most effects are off. The ranges follow what is known of the
 instruments: struck and plucked strings decay, the upper partials faster, and miss the harmonics that have a node at
 the plucking point; a clarinet lacks even harmonics in its low register; brass begins dark and gets brighter during
-the attack and with velocity; bars have modes far from harmonic; a voice has formants that stay where they are when the pitch
-moves. They are sketches of families, not models of instruments.
+the attack and with velocity; bars have modes far from harmonic; a voice has formants that stay where they are when
+the pitch moves. They are sketches of families, not models of instruments.
 
 References:
     Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
@@ -146,7 +146,8 @@ FAMILIES: dict[str, Family] = {
         description="A blown edge: few harmonics, breath, a vibrato of pitch and loudness",
         ranges={
             "velocity_db": Range(12.0, 20.0),
-            "tilt_db": Range(-20.0, -12.0),
+            "tilt_db": Range(-18.0, -11.0),
+            "velocity_tilt_db": Range(-9.0, -6.0),
             "even_db": Range(-10.0, 2.0),
             "ragged_db": Range(2.0, 6.0),
             "attack_s": _by_ratio(0.05, 0.14),

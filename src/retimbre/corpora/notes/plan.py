@@ -75,7 +75,7 @@ class NotesSettings:
         self._check_instruments()
         check_keys(self.lowest_pitch, self.highest_pitch, self.velocities)
         check_rate(self.sample_rate, "sample_rate")
-        if not 1 <= self.num_samples <= _LONGEST_S * self.sample_rate:
+        if not (0 < self.seconds <= _LONGEST_S and self.num_samples >= 1):
             raise ConfigError(f"seconds is {self.seconds:g}, but takes one sample to {_LONGEST_S:g} s")
         if not 0 < self.held_share <= 1:
             raise ConfigError(f"held_share is {self.held_share:g}, but takes more than 0 and at most 1")

@@ -11,6 +11,7 @@ step to the next value sits in one complex number, so that interpolating takes o
 
 import dataclasses
 import functools
+import itertools
 import math
 from typing import final
 
@@ -26,7 +27,9 @@ from retimbre.corpora.notes.spectra import LAYERS
 NOISE_BANDS_HZ = (500.0, 1_500.0, 4_000.0)
 """Edges between the four bands of noise."""
 
-NOISE_SAMPLES = 1 << 17  # the length of the noise that all notes read from, each from a place of its own: 8 s at 16 kHz
+NOISE_SAMPLES = (
+    1 << 17
+)  # the length of the noise that all notes read from, each from a place of its own: 8 s at 16 kHz
 
 _NOISE_GRID = 1 << 15
 _TAPS = 127  # of the filters between the noise bands, odd: 127 at 16 kHz tell 500 from 750 Hz
@@ -72,16 +75,19 @@ def render(voices: Voices, num_samples: int, sample_rate: int) -> Float[Tensor, 
     phase = _starts(voices)
     mask = voices.tables.shape[2] - 1
     for layer in range(LAYERS):
+        if not voices.tables[:, layer].any():
+            continue  # at high pitches there are no harmonics for the upper layers
         speed = voices.steps_per_sample[:, layer].float() * 2.0**-_PHASE_BITS
         position = (speed[..., None] * inside).add_(phase[:, layer, :, None])
         place = position.floor()
         between = position.sub_(place)
-        index = place.long().bitwise_and_(mask)
+        index = place.int().bitwise_and_(mask).long()
         pair = voices.tables[:, layer].gather(1, index.flatten(1)).view_as(index)
         value, step = torch.view_as_real(pair).unbind(-1)
         wave = between.mul_(step).add_(value)
         sound += wave.mul_(_lines(voices.envelopes[:, layer], inside))
-    return sound.flatten(1)[:, :num_samples].clamp(-1, 1)
+    # Adding zero makes one of the two zeros of floating point: which it was may depend on what was skipped.
+    return sound.flatten(1)[:, :num_samples].clamp(-1, 1) + 0.0
 
 
 def _starts(voices: Voices) -> Float[Tensor, "rows layers stretches"]:
@@ -125,7 +131,7 @@ def _noise_bands(sample_rate: int) -> Float[Tensor, "bands samples"]:
     white = ((2 * unit - 1) * math.sqrt(3) * _NOISE_GRID).round()
     below = [_smoothed(white, edge_hz / sample_rate) for edge_hz in NOISE_BANDS_HZ]
     edges = [torch.zeros_like(white), *below, white]
-    bands = [upper - lower for lower, upper in zip(edges[:-1], edges[1:], strict=True)]
+    bands = [upper - lower for lower, upper in itertools.pairwise(edges)]
     return (torch.stack(bands) / _NOISE_GRID).float()
 
 
@@ -158,4 +164,3 @@ def _hann(tap: int) -> float:
 
 def _sine(step: int) -> float:
     return float(sine(torch.tensor(step))) / SINE_SCALE
-

@@ -240,4 +240,6 @@ def _mode_octaves(knobs: Knobs) -> Float[Tensor, "rows layers"]:
 
 def _alternating() -> Float[Tensor, " layers"]:
     """Where a bar is struck favours every other mode: none of the first, then up and down."""
-    return torch.tensor([0.0] + [1.0 if layer % 2 else -1.0 for layer in range(1, LAYERS)], dtype=torch.float64)
+    return torch.tensor(
+        [0.0] + [1.0 if layer % 2 else -1.0 for layer in range(1, LAYERS)], dtype=torch.float64
+    )

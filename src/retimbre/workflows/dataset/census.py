@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from retimbre.core.errors import DatasetError
 from retimbre.core.files import sha256_of
 from retimbre.corpora.catalog import CORPORA
+from retimbre.corpora.nsynth_entries import origin_of
 from retimbre.data.dataset import CLIPS_FILE, read_clips, read_columns, read_labels
 from retimbre.data.manifest import HEADER_FILE, Header, Shard, read_header, read_jsonl, read_manifest
 from retimbre.data.side_arrays import check_side_arrays, side_array_names
@@ -146,13 +147,14 @@ def check_dataset(folder: str | Path, *, progress: Progress | None = None) -> Ce
 def _of_layout(folder: Path, found: LayoutCensus) -> Census:
     """The census of a folder in NSynth's layout."""
     rejects = tuple(dataclasses.asdict(reject) for reject in found.rejects)
-    licence = found.corpus.get("licence", CORPORA["nsynth"].licence)
+    entry = CORPORA["nsynth"]
+    told = {"name": "nsynth", "licence": entry.licence, "citation": entry.citation, **origin_of(found.corpus)}
     return Census(
         folder=folder,
         kind="NSynth layout",
-        corpus=str(found.corpus.get("name", "nsynth")),
-        licence=str(licence),
-        citation="" if "licence" in found.corpus else CORPORA["nsynth"].citation,
+        corpus=told["name"],
+        licence=told["licence"],
+        citation=told["citation"],
         fingerprint=str(found.corpus.get("hash", "")),
         clips=found.notes,
         seconds=found.seconds,

@@ -7,14 +7,17 @@ lists checksums, every one is compared.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
+
+import soundfile
 
 from retimbre.core.errors import AudioError, DatasetError
 from retimbre.core.files import sha256_of
 from retimbre.corpora.nsynth import PLAIN_ATTRIBUTES, NSynthFilters, find_folders, scan_folder
 from retimbre.corpora.nsynth_entries import AUDIO_FOLDER, CORPUS_FILE, Note, listed_sums, read_corpus_file
+from retimbre.corpora.nsynth_layout import corpus_hash, digest_of, samples_of
 from retimbre.data.source import Reject
 from retimbre.data.splits import SPLITS
 from retimbre.dsp import audiofile
@@ -114,6 +117,7 @@ def count_layout(folder: Path, progress: Progress) -> LayoutCensus:
             *(f"{reject.path}: {reject.reason}" for reject in rejects if reject.kind == "failed"),
             *(one.problem for one in heard if one.problem),
             *_wrong_sums(folder, listed),
+            *_wrong_hash(corpus, paths),
         ),
     )
 
@@ -143,6 +147,22 @@ def _wrong_sums(folder: Path, listed: Mapping[str, str]) -> Iterable[str]:
         return "" if is_right else f"{path}: its checksum is not the listed one; it was changed or damaged"
 
     return [found for found in in_order(problem, listed) if found]
+
+
+def _wrong_hash(corpus: Mapping[str, Any], paths: Sequence[Path]) -> Iterable[str]:
+    """Whether all notes together are the corpus that `corpus.json` names; nothing where it names none."""
+    if "hash" not in corpus:
+        return (
+            [f"{CORPUS_FILE}: no hash: the corpus is not finished; make it again"] if "size" in corpus else []
+        )
+    try:
+        digests = list(in_order(lambda path: digest_of(samples_of(path)), paths))
+    except (OSError, soundfile.LibsndfileError):
+        return []  # said already, note by note
+    names = [path.stem for path in paths]
+    if corpus_hash(dict(zip(names, digests, strict=True))) == corpus["hash"]:
+        return []
+    return [f"{CORPUS_FILE}: its hash is not that of the notes; some were changed, added or removed"]
 
 
 def _counts(values: Iterable[Any]) -> dict[str, int]:

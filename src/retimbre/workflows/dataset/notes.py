@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from retimbre.core.errors import ConfigError
+from retimbre.core.memory import keep_freed_memory
 from retimbre.corpora.notes.corpus import NotesCorpus
 from retimbre.corpora.notes.plan import NotesSettings
 from retimbre.corpora.notes.source import ProceduralNotes
@@ -32,6 +33,7 @@ def make_notes(
         ExistsError: The folder holds something else.
         DatasetError: The disk is too small, or the folder's corpus is damaged.
     """
+    keep_freed_memory()
     corpus = NotesCorpus(settings, pick_device(device).type)
     return _write(Path(out), ProceduralNotes(corpus), (size, len(corpus)), force, progress)
 

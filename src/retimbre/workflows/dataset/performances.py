@@ -123,13 +123,8 @@ def import_performances(
         AudioError: Not one of them could be used.
         ExistsError: The folder `out` holds another set.
     """
-    out, filters, chunks, how = (
-        Path(out),
-        filters or MaestroFilters(),
-        chunks or Chunks(),
-        how or HowToImport(),
-    )
-    stage = stage or _silent
+    out, how, stage = Path(out), how or HowToImport(), stage or _silent
+    filters, chunks = filters or MaestroFilters(), chunks or Chunks()
     found = scan(raw, filters)
     if not found.performances:
         raise AudioError(_nothing_left(Path(raw), found))

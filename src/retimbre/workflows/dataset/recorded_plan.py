@@ -20,7 +20,7 @@ from retimbre.data.folder import Cutting
 from retimbre.data.manifest import Fractions
 from retimbre.data.source import Reject, Scan, Source
 from retimbre.data.splits import Split, split_by_name
-from retimbre.workflows.dataset.intake import Taken, in_order
+from retimbre.workflows.dataset.intake import Progress, Taken, in_order
 
 # Files that a thread hashes in advance: hashing one is quicker than handing it over.
 _HASHED_AHEAD = 8
@@ -49,8 +49,13 @@ class RecordedPlan:
         return fingerprint([self.options, dataclasses.asdict(self.split)])
 
 
-def plan_import(scan: Scan, cutting: Cutting, split: Fractions, corpus: str) -> RecordedPlan:
+def plan_import(
+    scan: Scan, cutting: Cutting, split: Fractions, corpus: str, progress: Progress | None = None
+) -> RecordedPlan:
     """Reads every file once, for its checksum.
+
+    Args:
+        progress: Called with the files that are read and the files there are.
 
     Raises:
         AudioError: The scan found no recording.
@@ -58,7 +63,11 @@ def plan_import(scan: Scan, cutting: Cutting, split: Fractions, corpus: str) -> 
     """
     _check_left(scan)
     _check_attributes(scan)
-    digests = list(in_order(_digest, scan.sources, ahead=_HASHED_AHEAD))
+    digests: list[tuple[int, str]] = []
+    for digest in in_order(_digest, scan.sources, ahead=_HASHED_AHEAD):
+        digests.append(digest)
+        if progress:
+            progress(len(digests), len(scan.sources))
     scan, digests = _without_changed(scan, digests)
     return RecordedPlan(scan, digests, cutting, split, _options(scan, digests, cutting, corpus))
 
@@ -171,8 +180,9 @@ def _options(scan: Scan, digests: Sequence[tuple[int, str]], cutting: Cutting, c
     return {
         "corpus": {
             "name": corpus,
-            "licence": scan.licence or entry.licence,
-            "citation": "" if scan.licence else entry.citation,
+            "licence": entry.licence,
+            "citation": entry.citation,
+            **scan.origin,
         },
         "filters": dump(scan.options),
         "cutting": dataclasses.asdict(cutting),

@@ -109,7 +109,7 @@ def import_folder(
     """Makes a recorded data set of files and folders.
 
     Args:
-        progress: Called with the files that are read and the files there are, after each.
+        progress: Called with how much is done, of how much, as `import_sources`.
 
     Raises:
         AudioError: There are no recordings, or not one of them could be used.
@@ -132,7 +132,8 @@ def import_sources(
 
     Args:
         corpus: Its name in the catalog of corpora.
-        progress: Called with the recordings that are read and the recordings there are, after each.
+        progress: Called with how much is done, of how much, after each recording: it counts one for its checksum, and
+            one more for its clips.
 
     Raises:
         AudioError: There are no recordings, or not one of them could be used.
@@ -140,10 +141,11 @@ def import_sources(
         ExistsError: The folder holds another set.
     """
     out, cutting, how = Path(out), cutting or Cutting(), how or HowToImport()
-    plan = plan_import(scan, cutting, how.split, corpus)
+    progress = progress or _ignore
+    plan = plan_import(scan, cutting, how.split, corpus, _half(progress, 0))
     was_there = _is_there(out, plan, how)
     if not was_there:
-        _import(out, plan, force=how.force, progress=progress or _ignore)
+        _import(out, plan, force=how.force, progress=_half(progress, 1))
     made = RecordedSet.open(out)
     layout_files = [] if how.layout == "manifest" else _write_layout(out, made, how, anew=not was_there)
     return _imported(made, was_there=was_there, layout_files=layout_files)
@@ -241,6 +243,11 @@ def _write_layout(out: Path, made: RecordedSet, how: HowToImport, *, anew: bool)
     name = how.name or out.resolve().name
     table = Table(name, made, made.header.sample_rate, (Column("label", labels),), classes, values, {})
     return write_layout_once(out, how.layout, table, key=made.header.fingerprint, anew=anew)
+
+
+def _half(progress: Progress, before: int) -> Progress:
+    """Progress of the first half of the work (0 halves before it) or the second."""
+    return lambda done, total: progress(before * total + done, 2 * total)
 
 
 def _ignore(done: int, total: int) -> None:

@@ -14,9 +14,8 @@ calls the fastest counts: everything else on a machine only ever adds to the tim
 import dataclasses
 import json
 import math
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
@@ -32,6 +31,7 @@ from retimbre.representation.base import Representation
 from retimbre.representation.catalog import REPRESENTATIONS, representation
 from retimbre.training.devices import describe, pick_device
 from retimbre.workflows.evaluation.page import table
+from retimbre.workflows.study.memory import peak_bytes
 from retimbre.workflows.study.tables import rows_csv
 
 SAMPLE_RATE_HZ = 16_000
@@ -127,30 +127,48 @@ def plucked_notes(batch: int, num_samples: int) -> Float[Tensor, "batch samples"
 def measure(entry: Representation, clips: Float[Tensor, "batch samples"]) -> Row:
     """What an entry costs on these clips, and what is left of them after a round trip.
 
-    Times are milliseconds per clip, rates are seconds of sound per second. Memory is what the tensors of one call
-    hold at its highest moment, in megabytes per clip, features included and the clips themselves not.
+    Times are milliseconds per clip, rates are seconds of sound per second. Memory is megabytes per clip at the highest
+    moment of the first call, features and what is kept for later calls included and the clips themselves not; None
+    where the system does not tell.
     """
-    seconds = clips.shape[-1] / SAMPLE_RATE_HZ
-    encode_s, features = _fastest(lambda: entry.encode(clips), clips.device)
+    features, encoding = _cost(lambda: entry.encode(clips), clips, "encode")
     row: Row = {
         "exact": entry.exact,
         "shape": " x ".join(str(size) for size in features.shape[1:]),
         "values_per_sample": features[0].numel() / clips.shape[-1],
-        "encode_ms": 1e3 * encode_s / len(clips),
-        "encode_x": len(clips) * seconds / encode_s,
-        "encode_mb": _peak_bytes(lambda: entry.encode(clips), clips.device) / len(clips) / 1e6,
+        **encoding,
     }
     if not entry.invertible:
         return row | dict.fromkeys(("decode_ms", "decode_x", "decode_mb", "snr_db", "convergence_db"))
-    decode_s, again = _fastest(lambda: entry.decode(features, num_samples=clips.shape[-1]), clips.device)
-    decode = lambda: entry.decode(features, num_samples=clips.shape[-1])  # noqa: E731
-    return row | {
-        "decode_ms": 1e3 * decode_s / len(clips),
-        "decode_x": len(clips) * seconds / decode_s,
-        "decode_mb": _peak_bytes(decode, clips.device) / len(clips) / 1e6,
-        "snr_db": _snr_db(clips, again),
-        "convergence_db": _convergence_db(clips, again),
+    again, decoding = _cost(lambda: entry.decode(features, num_samples=clips.shape[-1]), clips, "decode")
+    quality = {"snr_db": _snr_db(clips, again), "convergence_db": _convergence_db(clips, again)}
+    return row | decoding | quality
+
+
+def _cost(call: Callable[[], Tensor], clips: Float[Tensor, "batch samples"], verb: str) -> tuple[Tensor, Row]:
+    """What a call gives, and what it costs per clip: its first time in memory, its fastest time in seconds."""
+    with torch.no_grad():
+        result, taken = peak_bytes(call, clips.device)
+        fastest_s = _fastest_s(call, clips.device)
+    seconds = clips.numel() / SAMPLE_RATE_HZ
+    return result, {
+        f"{verb}_ms": 1e3 * fastest_s / len(clips),
+        f"{verb}_x": seconds / fastest_s,
+        f"{verb}_mb": None if taken is None else taken / len(clips) / 1e6,
     }
+
+
+def _fastest_s(call: Callable[[], Tensor], device: torch.device) -> float:
+    """Seconds that the fastest of several calls takes, when what it builds once is there."""
+    best_s, spent_s, repeats = math.inf, 0.0, 0
+    while repeats < 1 or (spent_s < _ENOUGH_S and repeats < _MOST_REPEATS):
+        _wait_for(device)
+        start = time.perf_counter()
+        call()
+        _wait_for(device)
+        took_s = time.perf_counter() - start
+        best_s, spent_s, repeats = min(best_s, took_s), spent_s + took_s, repeats + 1
+    return best_s
 
 
 def report_page(result: dict[str, Any]) -> str:
@@ -177,9 +195,9 @@ def report_page(result: dict[str, Any]) -> str:
     about = (
         f"{result['batch']} clips of {result['seconds']:g} s at {SAMPLE_RATE_HZ:,} Hz at once, float32, on "
         f"{result['device']}, {result['hardware']['threads']} threads, torch {result['hardware']['torch']}. Times are "
-        "milliseconds per clip, the fastest of several calls after a warm-up; MB is the memory of the tensors of one "
-        "call per clip at its highest. SNR compares samples; convergence is the spectral convergence of magnitudes, "
-        "which says what an estimated phase cannot hide (lower is better)."
+        "milliseconds per clip, the fastest of several calls after a warm-up; MB is the memory that the first call "
+        "takes at its highest, per clip. SNR compares samples; convergence is the spectral convergence of "
+        "magnitudes, which does not mind an estimated phase (lower is better)."
     )
     return f"# What the representations cost\n\n{about}\n\n{table(heading, rows)}\n"
 
@@ -223,54 +241,9 @@ def _known(path: Path, key: str) -> Row | None:
     return content["row"] if content.get("key") == key else None
 
 
-def _fastest(call: Callable[[], Tensor], device: torch.device) -> tuple[float, Tensor]:
-    """Seconds that the fastest of several calls took after a first one, and what that gave."""
-    with torch.no_grad():
-        result = call()
-        best_s, spent_s, repeats = math.inf, 0.0, 0
-        while repeats < 1 or (spent_s < _ENOUGH_S and repeats < _MOST_REPEATS):
-            _wait_for(device)
-            start = time.perf_counter()
-            call()
-            _wait_for(device)
-            took_s = time.perf_counter() - start
-            best_s, spent_s, repeats = min(best_s, took_s), spent_s + took_s, repeats + 1
-    return best_s, result
-
-
 def _wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _peak_bytes(call: Callable[[], Tensor], device: torch.device) -> int:
-    """How much more than before the tensors of a call hold at its highest moment."""
-    with torch.no_grad():
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-            before = torch.cuda.memory_allocated(device)
-            call()
-            return torch.cuda.max_memory_allocated(device) - before
-        with torch.profiler.profile(
-            activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
-        ) as profile:
-            kept = call()
-        del kept
-    return _peak_of_trace(profile)
-
-
-def _peak_of_trace(profile: Any) -> int:
-    """The highest sum of what was allocated and freed, in the trace that the profiler writes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace.json"
-        profile.export_chrome_trace(str(path))
-        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
-    changes = sorted((event["ts"], event["args"]["Bytes"]) for event in events if event["name"] == "[memory]")
-    held = highest = 0
-    for _, change in changes:
-        held += change
-        highest = max(highest, held)
-    return highest
 
 
 def _snr_db(clips: Float[Tensor, "batch samples"], again: Float[Tensor, "batch samples"]) -> float:

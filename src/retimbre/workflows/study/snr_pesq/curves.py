@@ -44,7 +44,7 @@ class Curve:
     Attributes:
         band: The version of PESQ.
         channel: The channel's number and name.
-        clean: PESQ of the round trip without noise, over sounds; NaN-free: None where PESQ gave none.
+        clean: Mean PESQ of the round trip without noise; None where PESQ gave none.
         points: In the order of their SNR.
     """
 

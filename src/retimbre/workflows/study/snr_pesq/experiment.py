@@ -92,7 +92,7 @@ class SnrPesqOptions:
         smaller = min(self.repeats, 2), min(self.seconds, 3.0)
         return dataclasses.replace(self, snrs_db=self.snrs_db[::10], repeats=smaller[0], seconds=smaller[1])
 
-    def fronts(self) -> list[Front]:
+    def chosen(self) -> list[Front]:
         """The representations that are compared."""
         return (
             few_fronts()
@@ -128,7 +128,7 @@ def study_snr_pesq(
     """
     options = (options or SnrPesqOptions()).within_budget()
     library_version()
-    folder, chosen = Path(out), options.fronts()
+    folder, chosen = Path(out), options.chosen()
     sounds, refused = _sounds(options)
     for line in [*refused, *(f"{each.name}: {remark}" for each in sounds for remark in each.remarks)]:
         tell(line)

@@ -81,7 +81,7 @@ def _draw(panel: Axes, title: str, curves: Sequence[Curve]) -> None:
     panel.grid(alpha=0.25, linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)
     if entries:
-        panel.legend(fontsize=7, frameon=False, loc="upper left", handlelength=2.4)
+        panel.legend(fontsize=7, frameon=False, loc="lower right", handlelength=2.4)
 
 
 def _line(panel: Axes, curve: Curve, look: tuple[str, str, str]) -> None:
@@ -89,7 +89,7 @@ def _line(panel: Axes, curve: Curve, look: tuple[str, str, str]) -> None:
     colour, style, label = look
     snrs = [point.snr_db for point in curve.points]
     lows, highs = [point.low for point in curve.points], [point.high for point in curve.points]
-    panel.fill_between(snrs, lows, highs, color=colour, alpha=0.18, linewidth=0)
+    panel.fill_between(snrs, lows, highs, color=colour, alpha=0.1, linewidth=0)
     marker = "o" if len(snrs) == 1 else ""
     means = [point.pesq for point in curve.points]
     panel.plot(snrs, means, style, color=colour, label=label, linewidth=1.3, marker=marker)

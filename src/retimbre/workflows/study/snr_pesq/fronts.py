@@ -55,6 +55,7 @@ _ENTRY_CHANNELS = {
     "mag-if": CHANNELS["frequency"],
     "mag-if-gated": CHANNELS["frequency"],
     "mdct": ("coefficients",),
+    "nsgt": CHANNELS["complex"],
 }
 
 OURS = ("stft-compressed", "mag-phase", "mag", "mag-if-gated", "mdct", "nsgt")

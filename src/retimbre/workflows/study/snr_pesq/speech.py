@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from retimbre.core.errors import AudioError, PartialFailure
+from retimbre.core.errors import AudioError
 from retimbre.dsp.audiofile import find_sounds, probe, read
 from retimbre.dsp.level import fade_out
 from retimbre.metrics.speech import BANDS, Band, check_clip, pesq_of_pair
@@ -108,11 +108,6 @@ def read_all(paths: Iterable[Path], seconds: float) -> tuple[list[Speech], list[
         more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
         raise AudioError(f"{refused[0]}{more}")
     return sounds, refused
-
-
-def refuse_partly(refused: list[str], total: int) -> PartialFailure:
-    """The error of a study that went without some of its sounds."""
-    return PartialFailure(f"{len(refused)} of {total} sounds were left out: {refused[0]}")
 
 
 def _names(paths: list[Path]) -> list[str]:

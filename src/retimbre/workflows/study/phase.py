@@ -1,0 +1,217 @@
+"""How well each method finds phases again: methods by overlaps by families of sounds, in one command.
+
+    OUT/parts/METHOD-OVERLAP.json    what one method got on every sound, and how long it took
+    OUT/table.csv                    a row per method, overlap and family
+    OUT/convergence.png  report.md   the same, for a reader
+    OUT/study.json                   everything
+
+Each sound is analysed, its phases are thrown away, and a method makes sound from the magnitudes. The spectral
+convergence says how far the magnitudes of that sound are from the given ones, in decibels. No method sees any other
+method's result, so a part that is done is not done again, as long as sounds and settings are the same.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from retimbre.core.errors import ConfigError, PartialFailure
+from retimbre.core.files import fingerprint, sha256_of, write_json, write_text
+from retimbre.dsp.audiofile import find_sounds, read
+from retimbre.dsp.phase import GriffinLim, PhaseGradients, PhaseMethod, spectral_convergence_db
+from retimbre.dsp.stft import StftSettings, magnitude
+from retimbre.metrics.bootstrap import Bootstrap, bootstrap
+from retimbre.workflows.study.jobs import run_jobs
+from retimbre.workflows.study.phase_page import convergence_png, report_page
+from retimbre.workflows.study.tables import rows_csv
+
+SAMPLE_RATE = 16_000
+# As long as a note of NSynth.
+MOST_SECONDS = 4.0
+N_FFT = 1024
+# Share of a frame that the next one repeats, in percent: samples from one frame to the next.
+OVERLAPS = {"75": N_FFT // 4, "87.5": N_FFT // 8}
+ALL = "all"
+
+Tell = Callable[[str], object]
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """A window and a way to find phases."""
+
+    window: str
+    method: PhaseMethod
+
+
+def contenders(seed: int) -> dict[str, Contender]:
+    """What is compared, by name; random phases are drawn from `seed`."""
+    return {
+        "griffin-lim-32": Contender("hann", GriffinLim(32, seed=seed)),
+        "griffin-lim-100": Contender("hann", GriffinLim(100, seed=seed)),
+        "pghi-hann": Contender("hann", PhaseGradients(0, seed=seed)),
+        "pghi-hann-1": Contender("hann", PhaseGradients(1, seed=seed)),
+        "pghi": Contender("gaussian", PhaseGradients(0, seed=seed)),
+        "pghi-1": Contender("gaussian", PhaseGradients(1, seed=seed)),
+        "pghi-8": Contender("gaussian", PhaseGradients(8, seed=seed)),
+    }
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class PhaseOptions:
+    """What is studied.
+
+    Attributes:
+        sounds: Files and folders.
+        methods: Names of contenders; empty for all.
+        seed: Of random phases.
+        workers: Processes side by side; with one, the times mean most.
+    """
+
+    sounds: tuple[Path, ...]
+    methods: tuple[str, ...] = ()
+    seed: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses a study of nothing."""
+        if not self.sounds:
+            raise ConfigError("the study needs sounds: audio files, or folders of them")
+        unknown = set(self.methods) - set(contenders(0))
+        if unknown or self.workers < 1:
+            got = ", ".join(sorted(unknown)) or f"{self.workers} workers"
+            raise ConfigError(f"methods are {', '.join(contenders(0))}, and workers at least 1; got {got}")
+
+
+def study_phase(out: str | Path, options: PhaseOptions, *, tell: Tell = lambda line: None) -> dict[str, Any]:
+    """Runs every part of the study that is not done, and writes tables, figure and page.
+
+    A file's family is what its name has before the first "-", as in `guitar_acoustic_100-040-100.wav`; files
+    without one make the family "other".
+
+    Returns:
+        Under `rows` a row per method, overlap and family; `settings` is what they depend on.
+
+    Raises:
+        AudioError: A sound cannot be read, or there is none.
+        PartialFailure: Parts failed; the others are done.
+    """
+    folder, paths = Path(out), tuple(find_sounds(options.sounds))
+    names = options.methods or tuple(contenders(options.seed))
+    parts = [
+        Part(name, overlap, paths, options.seed, folder / "parts" / f"{name}-{overlap}.json")
+        for overlap in OVERLAPS
+        for name in names
+    ]
+    failures = run_jobs(parts, options.workers, tell)
+    rows = [row for part in parts if part.path.is_file() for row in part.rows()]
+    result = {"settings": _settings(options.seed), "sounds": len(paths), "rows": rows}
+    if rows:
+        write_json(folder / "study.json", result)
+        write_text(folder / "table.csv", rows_csv(rows))
+        convergence_png(rows, folder / "convergence.png")
+        write_text(folder / "report.md", report_page(result))
+    if failures:
+        raise PartialFailure(f"{len(failures)} of {len(parts)} parts failed: {failures[0]}")
+    return result
+
+
+def _settings(seed: int) -> dict[str, Any]:
+    return {"sample_rate": SAMPLE_RATE, "most_seconds": MOST_SECONDS, "n_fft": N_FFT, "seed": seed}
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One method at one overlap, over all sounds."""
+
+    method: str
+    overlap: str
+    sounds: tuple[Path, ...]
+    seed: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """For the line that tells of it."""
+        return f"{self.method} at {self.overlap} %"
+
+    def run(self) -> str:
+        """Measures every sound, unless that is done."""
+        facts = self._facts()
+        if not self.path.is_file() or json.loads(self.path.read_text(encoding="utf-8"))["facts"] != facts:
+            found = [self._measure(path) for path in self.sounds]
+            write_json(self.path, {"facts": facts, "sounds": found})
+        mean = self.rows()[0]["mean_db"]
+        return f"{self.name} overlap: {mean:.2f} dB"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for all sounds, then one for each family if there are several."""
+        found = json.loads(self.path.read_text(encoding="utf-8"))["sounds"]
+        families = sorted({each["family"] for each in found})
+        return [
+            self._row(name, [each for each in found if name in (ALL, each["family"])])
+            for name in (ALL, *(families if len(families) > 1 else ()))
+        ]
+
+    def _facts(self) -> str:
+        contender = contenders(self.seed)[self.method]
+        return fingerprint(
+            {
+                "sounds": {str(path): sha256_of(path) for path in self.sounds},
+                "window": contender.window,
+                "method": dataclasses.asdict(contender.method),  # pyright: ignore[reportArgumentType]
+                "hop_length": OVERLAPS[self.overlap],
+                **_settings(self.seed),
+            }
+        )
+
+    def _measure(self, path: Path) -> dict[str, Any]:
+        samples = read(path, sample_rate=SAMPLE_RATE, max_seconds=MOST_SECONDS).samples[None]
+        contender = contenders(self.seed)[self.method]
+        settings = StftSettings(N_FFT, OVERLAPS[self.overlap], window=contender.window)
+        given = magnitude(samples, settings)
+        recover = contender.method.recover
+        # The first sound would pay for what is made once: windows, and plans of the transform.
+        if path == self.sounds[0]:
+            recover(given, settings, num_samples=samples.shape[1])
+        start_s = time.process_time()
+        back = recover(given, settings, num_samples=samples.shape[1])
+        spent_s = time.process_time() - start_s
+        family, dash, _ = path.stem.partition("-")
+        return {
+            "name": path.name,
+            "family": family if dash else "other",
+            "convergence_db": _finite(spectral_convergence_db(given, back, settings)),
+            "seconds": samples.shape[1] / SAMPLE_RATE,
+            "spent_s": spent_s,
+        }
+
+    def _row(self, family: str, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        values = torch.tensor([each["convergence_db"] for each in found])
+        mean = bootstrap(values, Bootstrap(seed=self.seed))
+        return {
+            "method": self.method,
+            "overlap": self.overlap,
+            "family": family,
+            "mean_db": mean.value,
+            "low_db": mean.low,
+            "high_db": mean.high,
+            "worst_db": values.max().item(),
+            "sounds": mean.n,
+            "times_real_time": sum(each["seconds"] for each in found)
+            / max(sum(each["spent_s"] for each in found), 1e-9),
+        }
+
+
+def _finite(convergence_db: Float[Tensor, " one"]) -> float:
+    # Silence comes back as silence, at minus infinity; -300 dB is as good and has a mean.
+    return max(convergence_db.item(), -300.0)
