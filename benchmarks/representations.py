@@ -193,7 +193,8 @@ def main() -> None:
     os.environ |= {"OMP_NUM_THREADS": str(options.threads), "OPENBLAS_NUM_THREADS": str(options.threads)}
     print(f"torch {torch.__version__}, {options.threads} threads")
     if options.peers:
-        print_ratios(options.peers, options.batch, options.repeats, options.rounds)
+        with torch.inference_mode():
+            print_ratios(options.peers, options.batch, options.repeats, options.rounds)
     devices = [torch.device("cpu")] + ([torch.device("cuda")] if torch.cuda.is_available() else [])
     with torch.inference_mode():
         for device in devices:

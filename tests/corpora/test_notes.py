@@ -254,6 +254,7 @@ def test_what_is_said_to_be_percussive_has_a_stroke():
         ({"instruments": 0}, "instruments is 0"),
         ({"lowest_pitch": 60, "highest_pitch": 59}, "60 to 59"),
         ({"highest_pitch": 128}, "24 to 128"),
+        ({"highest_pitch": 108, "sample_rate": 8_000}, "4,186 Hz; at a sample rate of 8000 Hz"),
         ({"velocities": (0,)}, "1 to 127"),
         ({"velocities": (5, 5)}, "once"),
         ({"seconds": 0.0}, "seconds is 0"),

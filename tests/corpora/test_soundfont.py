@@ -152,6 +152,7 @@ def test_without_the_library_the_extra_and_the_package_are_named(monkeypatch):
         ({"families": ("basss",)}, "did you mean 'bass'"),
         ({"velocities": ()}, "velocities"),
         ({"seconds": 0}, "seconds"),
+        ({"sample_rate": 4_000}, "FluidSynth takes 8,000"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(given, said):

@@ -54,7 +54,7 @@ def test_a_clip_does_not_depend_on_its_batch(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("num_samples", [1, 777, SAMPLE_RATE])
+@pytest.mark.parametrize("num_samples", [1, 777])
 def test_features_have_a_shape_that_networks_take_and_audio_its_length(name: str, num_samples: int) -> None:
     chosen, audio = representation(name, SAMPLE_RATE), noise(2, num_samples)
     features = chosen.encode(audio)
@@ -79,7 +79,7 @@ def test_dtypes_are_kept(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("num_samples", [1, 2, 255, 1000, 4097, SAMPLE_RATE])
+@pytest.mark.parametrize("num_samples", [1, 255, 4097, SAMPLE_RATE])
 def test_an_exact_one_gives_back_noise_notes_and_impulses(
     name: str, dtype: torch.dtype, num_samples: int
 ) -> None:
@@ -117,7 +117,7 @@ def test_one_that_cannot_be_decoded_says_so_and_claims_no_more(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("level", [0.0, 1e-25, 1e-8, 1.0])
+@pytest.mark.parametrize("level", [0.0, 1e-25, 1.0])
 def test_gradients_are_finite_from_silence_to_full_scale(name: str, level: float) -> None:
     chosen = representation(name, SAMPLE_RATE)
     audio = (level * noise(2, 2000)).requires_grad_()
@@ -152,7 +152,7 @@ def test_gradients_are_the_slopes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
 def test_a_sample_that_is_no_number_is_refused_with_the_clip_that_holds_it(name: str, value: float) -> None:
     audio = noise(4, 500)
     audio[2, 17] = value

@@ -115,7 +115,7 @@ def test_a_steady_tone_draws_a_constant_instantaneous_frequency() -> None:
     log_magnitude, turns = chosen.encode(tone[None])[0]
     row = int(log_magnitude.mean(dim=1).argmax())
     assert abs(chosen.centres_hz[row] - 440.0) < 0.04 * 440.0
-    # The tone has 440 periods and the frame 1000 columns: what is left is 0.5 Hz of rounding a centre to a line.
+    # A tone of whole periods is one line of the spectrum, so what is left is rounding.
     assert turns[row, 1:].std() < 1e-9
 
 
@@ -154,7 +154,7 @@ def test_features_of_another_length_are_refused_with_both_shapes(name: str) -> N
         ({"f_min_hz": 0.0}, "f_min_hz must be above 0"),
         ({"f_max_hz": 9000.0}, "above half the sample rate"),
         ({"bins": 3}, "too few to cover"),
-        ({"spacing": "logarithmic"}, "no scale 'logarithmic'; did you mean 'log'"),
+        ({"spacing": "liner"}, "no scale 'liner'; did you mean 'linear'"),
         ({"fold": True}, "fold needs mirrored"),
         ({"frames": -1}, "frames is -1"),
     ],

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from retimbre.core.errors import ConfigError, UserError
 from retimbre.core.random import generator
-from retimbre.dsp.pieces import in_pieces
 from retimbre.representation.catalog import REPRESENTATIONS, representation
 from retimbre.representation.coordinates import Cartesian, Compressed, InstantaneousFrequency, Polar
 from retimbre.representation.spectral import EDGES, Spectral
@@ -212,10 +211,3 @@ def test_a_batch_in_pieces_is_the_batch_in_one_piece(edges: str, coordinates) ->
     whole = torch.cat([chosen.encode(clip[None]) for clip in audio])
     assert torch.equal(chosen.encode(audio), whole)
     assert torch.equal(chosen.encode(audio.requires_grad_()), whole)
-
-
-def test_pieces_keep_the_layout_of_their_memory() -> None:
-    batch = torch.randn(5, 3, 4)
-    found = in_pieces(lambda piece: piece.mT, batch, values_per_item=1 << 30)
-    assert torch.equal(found, batch.mT)
-    assert found.stride() == batch.mT.stride()

@@ -87,6 +87,21 @@ def test_an_estimated_one_fades_from_segment_to_segment_without_a_click(tmp_path
     assert snr_db(samples(path), samples(tmp_path / "b.wav")) > 25
 
 
+def test_segments_whose_phases_were_found_apart_do_not_cancel_where_they_meet(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding, "LONGEST_SEGMENT_S", 0.5)
+    monkeypatch.setattr(encoding, "OVERLAP_S", 0.25)
+    second = np.arange(2 * RATE) / RATE
+    soundfile.write(tmp_path / "a.wav", 0.3 * np.sin(2 * np.pi * 330.0 * second), RATE, subtype="FLOAT")
+    encoded = encode(tmp_path / "a.wav", "mag", tmp_path / "a.npz")
+    assert encoded.shape[0] == 7
+    decode(tmp_path / "a.npz", tmp_path / "b.wav")
+    blocks = samples(tmp_path / "b.wav")[RATE // 10 : -RATE // 10].unfold(0, RATE // 50, RATE // 50)
+    level_db = 20 * torch.log10(blocks.square().mean(dim=1).sqrt() * math.sqrt(2) / 0.3)
+    # A tone of opposite sign would leave nothing in the middle of a fade.
+    assert float(level_db.min()) > -6.0
+    assert float(level_db.median().abs()) < 0.5
+
+
 @pytest.mark.parametrize("num_samples", [1, 99, 100, 101, 1000, 12_345])
 @pytest.mark.parametrize("overlap", [0, 30])
 def test_equal_cuts_cover_every_sample_with_segments_no_longer_than_allowed(num_samples, overlap):
@@ -275,7 +290,7 @@ def test_wherever_a_byte_is_damaged_the_file_is_refused_or_sounds_the_same(encod
     decode(encoded_file, tmp_path / "whole.wav")
     expected = samples(tmp_path / "whole.wav")
     refused = 0
-    for place in np.linspace(0, len(whole) - 1, 25).astype(int):
+    for place in np.linspace(0, len(whole) - 1, 15).astype(int):
         broken = bytearray(whole)
         broken[place] ^= 0x55
         (tmp_path / "broken.npz").write_bytes(broken)
@@ -285,7 +300,7 @@ def test_wherever_a_byte_is_damaged_the_file_is_refused_or_sounds_the_same(encod
             refused += 1
         else:
             torch.testing.assert_close(samples(tmp_path / "broken.wav"), expected)
-    assert refused > 15  # a few bytes, such as dates, mean nothing
+    assert refused > 8  # a few bytes, such as dates, mean nothing
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])

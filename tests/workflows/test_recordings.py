@@ -306,7 +306,7 @@ def test_whatever_a_set_is_made_of_is_part_of_its_key(change, scan, tmp_path):
         "split": Source(first.path, first.name, "bell", first.attributes, "test", "ann"),
         "group": Source(first.path, first.name, "bell", first.attributes, group="bob"),
         "name": Source(first.path, "other.flac", "bell", first.attributes, group="ann"),
-    }.get(change, first)
+    }.get(change) or first
     options = {"pitches": (0, 126)} if change == "filter" else scan.options
     before = key_of(scan, tmp_path / "before")
     assert key_of(scan, tmp_path / "again") == before

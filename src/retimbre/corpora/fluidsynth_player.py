@@ -30,6 +30,9 @@ from retimbre.core.errors import DatasetError, MissingExtra
 BLOCK_SAMPLES = 64
 """What FluidSynth renders at once; times within a note are multiples of it."""
 
+RATES_HZ = (8_000, 96_000)
+"""The sample rates that FluidSynth takes; of others it would only complain, and render at 44,100 Hz."""
+
 _GAIN = 0.6  # leaves most notes of General MIDI sets with peaks of 0.1 to 0.5
 _SETTINGS = {
     "synth.reverb.active": 0,

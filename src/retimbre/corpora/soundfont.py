@@ -21,12 +21,17 @@ from torch import Tensor
 from retimbre.core.config import dump
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.core.files import sha256_of
-from retimbre.corpora.fluidsynth_player import FluidSynthPlayer, check_soundfont, load_library, read_info
+from retimbre.corpora.fluidsynth_player import (
+    RATES_HZ,
+    FluidSynthPlayer,
+    check_soundfont,
+    load_library,
+    read_info,
+)
 from retimbre.corpora.general_midi import PROGRAMS, Program
 from retimbre.corpora.notes.plan import SplitBy, check_keys, part_of_instrument, part_of_note, shuffled
 from retimbre.corpora.nsynth_entries import FAMILIES
 from retimbre.corpora.nsynth_layout import PARTS, NoteEntry, NoteSource
-from retimbre.dsp.decode import check_rate
 
 # Where packages put a General MIDI SoundFont, the best known first.
 _USUAL_PLACES = (
@@ -74,7 +79,11 @@ class SoundFontSettings:
             if name not in FAMILIES:
                 raise ConfigError(f"there is no family {name!r}; {near_miss(name, FAMILIES)}")
         check_keys(self.lowest_pitch, self.highest_pitch, self.velocities)
-        check_rate(self.sample_rate, "sample_rate")
+        low, high = RATES_HZ
+        if not low <= self.sample_rate <= high:
+            raise ConfigError(
+                f"sample_rate is {self.sample_rate}, but FluidSynth takes {low:,} to {high:,} Hz"
+            )
         if not (0 < self.seconds <= _LONGEST_S and self.num_samples >= 1):
             raise ConfigError(f"seconds is {self.seconds:g}, but takes one sample to {_LONGEST_S:g} s")
         if not 0 < self.held_share <= 1:

@@ -30,9 +30,11 @@ def in_pieces(
         batch: What to transform.
         values_per_item: Size of the largest intermediate result of one item.
     """
+    # Asked first: in a graph that is being recorded the size of the batch is a symbol, not to be compared.
+    if torch.compiler.is_compiling() or batch.requires_grad or batch.device.type != "cpu":
+        return transform(batch)
     items = max(1, PIECE_VALUES // max(1, values_per_item))
-    recorded = batch.requires_grad or torch.compiler.is_compiling()
-    if len(batch) <= items or batch.device.type != "cpu" or recorded:
+    if len(batch) <= items:
         return transform(batch)
     first = transform(batch[:items])
     whole = _empty_like(first, len(batch))

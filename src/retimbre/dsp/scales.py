@@ -20,6 +20,7 @@ References:
     Stevens, Volkmann and Newman (1937), https://doi.org/10.1121/1.1915893, for mel in the form of O'Shaughnessy (1987)
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -140,6 +141,7 @@ class Band:
     plateau_hz: float = 0.0
 
 
+@functools.lru_cache(maxsize=64)
 def covering_bands(scale: Scale) -> tuple[Band, ...]:
     """The bands of a scale, and those it takes to cover 0 Hz to half the sample rate.
 
@@ -195,6 +197,7 @@ def hann_with_plateau(
     return torch.where(phase < 1.0, 0.5 + 0.5 * torch.cos(math.pi * phase), 0.0)
 
 
+@functools.lru_cache(maxsize=64)
 def check_coverage(bands: tuple[Band, ...]) -> None:
     """Refuses bands that almost miss some frequency, since rebuilding a sound would magnify the rounding errors there.
 

@@ -66,7 +66,12 @@ class _Matrix(Representation):
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels bins frames"]:
         """Audio to channels."""
         check_finite(audio)
-        return in_pieces(self._encode, audio, values_per_item=self._num_values(audio.shape[-1]))
+        transform, layout = self.transform, self.layout
+        return in_pieces(
+            lambda piece: layout.to_channels(matrix_of(gabor(piece, transform))),
+            audio,
+            values_per_item=_num_values(group_shapes(transform, audio.shape[-1])),
+        )
 
     def decode(
         self, features: Float[Tensor, "batch channels bins frames"], *, num_samples: int
@@ -76,8 +81,9 @@ class _Matrix(Representation):
         Raises:
             UserError: The features have another number of channels, bins or frames than those of a clip this long.
         """
-        shapes = group_shapes(self.transform, num_samples)
-        wanted = self.layout.shape(sum(bands for bands, _ in shapes), shapes[0][1])
+        transform, layout = self.transform, self.layout
+        shapes = group_shapes(transform, num_samples)
+        wanted = layout.shape(sum(bands for bands, _ in shapes), shapes[0][1])
         if tuple(features.shape[1:]) != wanted:
             raise UserError(
                 f"features of {num_samples} samples are (channels, bins, frames) = {wanted}, "
@@ -85,17 +91,16 @@ class _Matrix(Representation):
             )
         return in_pieces(
             lambda piece: inverse_gabor(
-                groups_of_matrix(self.layout.to_matrix(piece)), self.transform, num_samples=num_samples
+                groups_of_matrix(layout.to_matrix(piece)), transform, num_samples=num_samples
             ),
             features,
-            values_per_item=self._num_values(num_samples),
+            values_per_item=_num_values(shapes),
         )
 
-    def _encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels bins frames"]:
-        return self.layout.to_channels(matrix_of(gabor(audio, self.transform)))
 
-    def _num_values(self, num_samples: int) -> int:
-        return 2 * sum(bands * frames for bands, frames in group_shapes(self.transform, num_samples))
+def _num_values(shapes: tuple[tuple[int, int], ...]) -> int:
+    """Real numbers in the coefficients of a clip."""
+    return 2 * sum(bands * frames for bands, frames in shapes)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,6 @@ from torch import Tensor
 from retimbre.core.errors import ConfigError, UserError
 from retimbre.dsp.gabor import gabor, group_shapes, inverse_gabor
 from retimbre.dsp.gabor_frame import GaborSettings
-from retimbre.dsp.pieces import in_pieces
 from retimbre.dsp.scales import Scale
 from retimbre.representation.base import Representation, check_finite
 from retimbre.representation.constantq import GABOR_REFERENCE
@@ -94,7 +93,8 @@ class RaggedNsgt(Representation):
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 2 time"]:
         """Audio to channels."""
         check_finite(audio)
-        return in_pieces(self._encode, audio, values_per_item=2 * audio.shape[-1])
+        groups = gabor(audio, self.transform)
+        return torch.cat([self.coordinates.to_channels(group).flatten(2) for group in groups], dim=2)
 
     def decode(
         self, features: Float[Tensor, "batch 2 time"], *, num_samples: int
@@ -104,26 +104,17 @@ class RaggedNsgt(Representation):
         Raises:
             UserError: The features have another number of channels or coefficients than those of a clip this long.
         """
-        shapes = group_shapes(self.transform, num_samples)
+        transform = self.transform
+        shapes = group_shapes(transform, num_samples)
         wanted = (self.coordinates.num_channels, sum(bands * frames for bands, frames in shapes))
         if tuple(features.shape[1:]) != wanted:
             raise UserError(
-                f"features of {num_samples} samples are (channels, time) = {wanted}, not {tuple(features.shape[1:])}"
+                f"features of {num_samples} samples are (channels, time) = {wanted}, "
+                f"not {tuple(features.shape[1:])}"
             )
-        return in_pieces(
-            lambda piece: self._decode(piece, shapes, num_samples), features, values_per_item=2 * num_samples
-        )
-
-    def _encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 2 time"]:
-        groups = gabor(audio, self.transform)
-        return torch.cat([self.coordinates.to_channels(group).flatten(2) for group in groups], dim=2)
-
-    def _decode(
-        self, features: Float[Tensor, "batch 2 time"], shapes: tuple[tuple[int, int], ...], num_samples: int
-    ) -> Float[Tensor, "batch samples"]:
         parts = features.split([bands * frames for bands, frames in shapes], dim=2)
         groups = tuple(
             self.coordinates.to_spectrum(part.unflatten(2, shape))
             for part, shape in zip(parts, shapes, strict=True)
         )
-        return inverse_gabor(groups, self.transform, num_samples=num_samples)
+        return inverse_gabor(groups, transform, num_samples=num_samples)

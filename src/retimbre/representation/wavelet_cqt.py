@@ -79,8 +79,9 @@ class WaveletCqt(Representation):
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels bins frames"]:
         """Audio to channels."""
         check_finite(audio)
+        transform = self.transform
         return in_pieces(
-            lambda piece: self.coordinates.to_channels(wavelet_transform(piece, self.transform)),
+            lambda piece: self.coordinates.to_channels(wavelet_transform(piece, transform)),
             audio,
             values_per_item=self._num_values(audio.shape[-1]),
         )

@@ -29,6 +29,9 @@ from retimbre.workflows.feature_file import (
     open_features,
 )
 
+# Of what two segments have in common, how much one takes to fade into the other.
+_FADE_SHARE = 0.125
+
 
 @final
 @dataclasses.dataclass(frozen=True)
@@ -119,19 +122,31 @@ def _decoded(
 
 def _joined(segments: Iterator[Float[Tensor, " length"]], cuts: Cuts) -> Iterator[Float[Tensor, " samples"]]:
     """Segments as one sound, each faded into the next where they overlap."""
-    left = cuts.num_samples
-    # The fade's weights and those of what it fades out add up to 1, as the two estimates are of the same samples.
-    fade = torch.sin(torch.pi / 2 * (torch.arange(cuts.overlap) + 0.5) / max(1, cuts.overlap)).square()
-    tail = torch.zeros(0)
+    left, overlap = cuts.num_samples, cuts.overlap
+    fade, tail = _fade(overlap), torch.zeros(0)
     for index, segment in enumerate(segments):
-        if index and cuts.overlap:
-            shared = segment[: cuts.overlap]
-            segment = torch.cat([tail + fade * (shared - tail), segment[cuts.overlap :]])
+        if index and overlap:
+            # A spectrogram without phases does not know up from down, and opposite sounds would cancel.
+            if float(tail @ segment[:overlap]) < 0.0:
+                segment = -segment
+            shared = tail + fade * (segment[:overlap] - tail)
+            segment = torch.cat([shared, segment[overlap:]])
         tail = segment[cuts.step :]
         last = index == cuts.num_segments - 1
         piece = segment[:left] if last else segment[: cuts.step]
         left -= len(piece)
         yield piece
+
+
+def _fade(overlap: int) -> Float[Tensor, " overlap"]:
+    """The share of the later segment in the samples that two have in common: 0, rising in the middle, then 1.
+
+    The ends of a segment, where fewest frames agree on the phase, are not used. The rise is short, since partials whose
+    phases differ cancel for as long as it lasts.
+    """
+    position = (torch.arange(overlap) + 0.5) / max(1, overlap)
+    rise = ((position - 0.5) / _FADE_SHARE + 0.5).clamp(0.0, 1.0)
+    return torch.sin(math.pi / 2 * rise).square()
 
 
 @final

@@ -35,6 +35,7 @@ _LATER_TENTH = 10  # one in ten instruments or notes is for validation, and anot
 _ROUNDS = 4  # of the Feistel network: from four on it passes for random
 _HIGHEST_KEY = 108  # C8, the highest of a piano
 _HIGHEST_VELOCITY = 127
+_HIGHEST_SHARE = 0.45  # of the sample rate that a fundamental may have, so that vibrato stays under a half
 _MOST_INSTRUMENTS = 10_000
 _LONGEST_S = 60.0
 
@@ -75,6 +76,12 @@ class NotesSettings:
         self._check_instruments()
         check_keys(self.lowest_pitch, self.highest_pitch, self.velocities)
         check_rate(self.sample_rate, "sample_rate")
+        highest_hz = 440 * 2 ** ((self.highest_pitch - 69) / 12)
+        if highest_hz > _HIGHEST_SHARE * self.sample_rate:
+            raise ConfigError(
+                f"highest_pitch is {self.highest_pitch}, {highest_hz:,.0f} Hz; at a sample rate of "
+                f"{self.sample_rate} Hz a note takes at most {_HIGHEST_SHARE * self.sample_rate:,.0f} Hz"
+            )
         if not (0 < self.seconds <= _LONGEST_S and self.num_samples >= 1):
             raise ConfigError(f"seconds is {self.seconds:g}, but takes one sample to {_LONGEST_S:g} s")
         if not 0 < self.held_share <= 1:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError, PartialFailure
 from retimbre.core.files import fingerprint, sha256_of, write_json, write_text
-from retimbre.dsp.audiofile import find_sounds, read
+from retimbre.dsp.audiofile import find_sounds, probe, read
 from retimbre.dsp.phase import GriffinLim, PhaseGradients, PhaseMethod, spectral_convergence_db
 from retimbre.dsp.stft import StftSettings, magnitude
 from retimbre.metrics.bootstrap import Bootstrap, bootstrap
@@ -101,10 +101,12 @@ def study_phase(out: str | Path, options: PhaseOptions, *, tell: Tell = lambda l
         Under `rows` a row per method, overlap and family; `settings` is what they depend on.
 
     Raises:
-        AudioError: A sound cannot be read, or there is none.
+        AudioError: A sound is missing, or cannot be read.
         PartialFailure: Parts failed; the others are done.
     """
     folder, paths = Path(out), tuple(find_sounds(options.sounds))
+    for path in paths:
+        probe(path)
     names = options.methods or tuple(contenders(options.seed))
     parts = [
         Part(name, overlap, paths, options.seed, folder / "parts" / f"{name}-{overlap}.json")

@@ -7,6 +7,7 @@ intervals.
 
 import io
 from collections.abc import Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,6 +22,8 @@ _COLOURS = ("#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#
 _STYLES = ("-", "--", ":", "-.")
 _CATALOG = "the catalog's entries"
 
+Place = Literal["outside lower center", "outside right lower"]
+
 
 def curves_png(curves: Sequence[Curve], band: Band) -> bytes:
     """The curves of one version of PESQ as the bytes of a PNG file."""
@@ -28,7 +31,7 @@ def curves_png(curves: Sequence[Curve], band: Band) -> bytes:
     num_columns = min(3, len(panels))
     num_rows = -(-len(panels) // num_columns)
     figure = Figure(
-        figsize=(4.4 * num_columns, 3.5 * num_rows + 0.9), layout="constrained", facecolor="white"
+        figsize=(4.9 * num_columns, 3.5 * num_rows + 0.9), layout="constrained", facecolor="white"
     )
     FigureCanvasAgg(figure)
     axes = figure.subplots(num_rows, num_columns, squeeze=False, sharex=True, sharey=True)
@@ -41,9 +44,9 @@ def curves_png(curves: Sequence[Curve], band: Band) -> bytes:
         panel.set_ylabel(f"PESQ, {band} band")
     for panel in axes[-1]:
         panel.set_xlabel("SNR in the channel, dB")
-    _legend(
-        figure, [panel for panel, title in zip(axes.flatten(), panels, strict=False) if title != _CATALOG]
-    )
+    drawn = list(zip(axes.flatten(), panels, strict=False))
+    _legend(figure, [panel for panel, title in drawn if title != _CATALOG], "outside lower center")
+    _legend(figure, [panel for panel, title in drawn if title == _CATALOG], "outside right lower")
     memory = io.BytesIO()
     figure.savefig(memory, format="png", dpi=100)
     return memory.getvalue()
@@ -80,8 +83,6 @@ def _draw(panel: Axes, title: str, curves: Sequence[Curve]) -> None:
     panel.tick_params(labelsize=8)
     panel.grid(alpha=0.25, linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)
-    if entries:
-        panel.legend(fontsize=7, frameon=False, loc="lower right", handlelength=2.4)
 
 
 def _line(panel: Axes, curve: Curve, look: tuple[str, str, str]) -> None:
@@ -95,18 +96,18 @@ def _line(panel: Axes, curve: Curve, look: tuple[str, str, str]) -> None:
     panel.plot(snrs, means, style, color=colour, label=label, linewidth=1.3, marker=marker)
 
 
-def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One legend for all settings, under the panels."""
+def _legend(figure: Figure, panels: Sequence[Axes], place: Place) -> None:
+    """One legend for several panels: that of the settings below them, that of the catalog's entries beside theirs."""
     named = {}
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         named |= dict(zip(labels, handles, strict=True))
     if named:
-        columns = min(4, len(named)) if len(figure.axes) > 2 else 2
+        columns = 1 if place == "outside right lower" else 2 + 2 * (len(figure.axes) > 2)
         figure.legend(
             list(named.values()),
             list(named),
-            loc="outside lower center",
+            loc=place,
             ncols=columns,
             fontsize=8,
             frameon=False,
