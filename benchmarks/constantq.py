@@ -4,8 +4,8 @@ Batches of one-second clips at 16 kHz go forward and back; a table gives clips p
 several repeats, and the signal-to-noise ratio of what comes back, in float32 and float64. The peers run one after the
 other in the same run, each in the environment it needs, on the same clips with the same number of threads: the
 package goes clip by clip, as it does, and librosa too; nnAudio takes the batch. Ratios compare like with like: the
-package's ragged form with our ragged one and its matrix with our matrix, forward and inverse together; the others, whose
-inverse is not exact, with the ragged notes, forward.
+package's ragged form with our ragged one and its matrix with our matrix, forward and inverse together; the others,
+whose inverse is not exact, with the ragged notes, forward.
 
     python benchmarks/constantq.py [--nsgt-peer PYTHON] [--peers PYTHON] [--threads 2]
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from retimbre.metrics import parameters, signal, suite
+from retimbre.metrics import parameters, signal, speech, suite
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,12 @@ METRICS: dict[str, Metric] = {
         "sounds", "1", "lower", 0.0,
         "Mean absolute difference of 13 MFCCs; hears level through the first.",
         signal.mfcc_distance,
+    ),
+    "pesq": Metric(
+        "sounds", "1", "higher", speech.BEST["wide"],
+        "Predicted opinion of listeners on speech, 1 to 4.64 (wide band, 16 kHz) or 4.55 (narrow band, 8 kHz); says "
+        "nothing of music, does not hear level, needs the extra 'speech'.",
+        speech.pesq,
     ),
     "exact": Metric(
         "classes", "1", "higher", 1.0,
