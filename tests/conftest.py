@@ -32,7 +32,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") != "true" or reporter is None:
         return
-    unexpected = [report for report in reporter.stats.get("skipped", []) if not EXPECTED & set(report.keywords)]
+    unexpected = [
+        report for report in reporter.stats.get("skipped", []) if not EXPECTED & set(report.keywords)
+    ]
     if unexpected:
         reporter.write_line(
             f"unexpected skips: {', '.join(report.nodeid for report in unexpected)}", red=True
