@@ -9,18 +9,16 @@ table of all. Costs are those of docs/studies/timing/timing.csv, which `retimbre
 """
 
 import csv
-import dataclasses
 import inspect
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from retimbre.core.files import write_text
 from retimbre.representation.base import Representation
-from retimbre.representation.catalog import REPRESENTATIONS
+from retimbre.representation.catalog import REPRESENTATIONS, settings_of
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "representations.md"
@@ -109,19 +107,7 @@ def figure(text: str) -> str:
 
 def settings(entry: Representation) -> str:
     """Every setting with its value, as `--set` takes them."""
-    return ", ".join(f"`{name}={value}`" for name, value in _fields(entry, ""))
-
-
-def _fields(thing: Any, prefix: str) -> list[tuple[str, str]]:
-    found = []
-    for field in dataclasses.fields(thing):
-        value = getattr(thing, field.name)
-        if dataclasses.is_dataclass(value):
-            found += _fields(value, f"{prefix}{field.name}.")
-        else:
-            text = f"{value:.4g}" if isinstance(value, float) else str(value)
-            found.append((prefix + field.name, text.lower() if isinstance(value, bool) else text))
-    return found
+    return ", ".join(f"`{name}={value}`" for name, value in settings_of(entry).items())
 
 
 def measured() -> dict[str, dict[str, str]]:

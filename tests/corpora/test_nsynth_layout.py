@@ -126,6 +126,39 @@ def test_a_sound_that_is_cut_short_or_of_another_rate_is_written_again(tmp_path)
     assert (again.written, again.hash) == (2, whole)
 
 
+def test_a_sound_that_is_not_the_listed_one_is_written_again_and_counted_as_damaged(tmp_path):
+    whole = write_notes(tmp_path, Toy(), 9).hash
+    path = next((tmp_path / "nsynth-train" / "audio").iterdir())
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + b"\x01\x02")  # of the right kind and length, as before
+    again = write_notes(tmp_path, Toy(), 9)
+    assert (again.written, again.damaged, again.hash) == (1, 1, whole)
+    assert path.read_bytes() == content
+
+
+def test_a_sound_that_is_damaged_while_its_corpus_is_unfinished_is_written_again(tmp_path):
+    write_notes(tmp_path, Toy(), 9)
+    with pytest.raises(KeyboardInterrupt):
+        write_notes(tmp_path, Toy(fails_at=70), 150)
+    path = next((tmp_path / "nsynth-train" / "audio").glob("*-020-*"))
+    path.write_bytes(path.read_bytes()[:-2] + b"\x01\x02")
+    assert write_notes(tmp_path, Toy(), 150).damaged == 1
+    assert contents(tmp_path)[str(path.relative_to(tmp_path))] == path.read_bytes()
+    write_notes(tmp_path / "unbroken", Toy(), 150)
+    assert read_corpus_file(tmp_path) == read_corpus_file(tmp_path / "unbroken")
+
+
+def test_what_a_killed_call_left_aside_is_removed_and_nothing_else(tmp_path):
+    write_notes(tmp_path, Toy(), 9)
+    part = tmp_path / "nsynth-train"
+    left = [part / ".examples.4242.json", part / "audio" / ".mallet.17.wav", tmp_path / ".corpus.5.json"]
+    kept = [part / ".examples.old.json", tmp_path / ".notes.12.json"]
+    for path in [*left, *kept]:
+        path.write_text("{")
+    write_notes(tmp_path, Toy(), 9)
+    assert [path.exists() for path in [*left, *kept]] == [False] * 3 + [True] * 2
+
+
 def test_a_corpus_grows_without_rendering_its_beginning_again(tmp_path):
     write_notes(tmp_path / "one", Toy(), 9)
     source = Toy()
@@ -154,7 +187,17 @@ def test_files_of_others_are_not_touched(tmp_path):
         write_notes(tmp_path / "diary.txt", Toy(), 3)
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"corpus": "else"}'])
+@pytest.mark.parametrize("force", [False, True])
+def test_notes_of_others_in_this_layout_are_never_written_over(tmp_path, force):
+    theirs = tmp_path / "nsynth-valid" / "examples.json"
+    theirs.parent.mkdir()
+    theirs.write_text("{}")
+    with pytest.raises(ExistsError, match="nsynth-valid and no corpus.json: notes of others"):
+        write_notes(tmp_path, Toy(), 3, force=force)
+    assert contents(tmp_path) == {"nsynth-valid/examples.json": b"{}"}
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"corpus": "else"}', '{"files": []}'])
 def test_a_damaged_description_is_one_line_and_force_replaces_it(tmp_path, damage):
     write_notes(tmp_path, Toy(), 3)
     (tmp_path / "corpus.json").write_text(damage)
@@ -167,6 +210,16 @@ def test_a_note_without_a_sound_is_left_out_everywhere(tmp_path):
     written = write_notes(tmp_path, Toy(silent=4), 9)
     assert (written.notes, written.silent, written.census["notes"]) == (8, 1, 8)
     assert len(list(tmp_path.rglob("*.wav"))) == len(scan_nsynth(tmp_path, NSynthFilters()).sources) == 8
+
+
+def test_a_corpus_in_which_nothing_sounds_is_an_error_and_leaves_no_folder(tmp_path):
+    with pytest.raises(DatasetError, match="none of 1 notes of 100 samples at 8000 Hz makes a sound"):
+        write_notes(tmp_path / "notes", Toy(silent=0), 1)
+    assert not (tmp_path / "notes").exists()
+    (tmp_path / "diary.txt").write_text("dear")
+    with pytest.raises(DatasetError, match="makes a sound"):
+        write_notes(tmp_path, Toy(silent=0), 1, force=True)
+    assert contents(tmp_path) == {"diary.txt": b"dear"}
 
 
 def test_a_disk_that_is_too_small_is_noticed_before_anything_is_rendered(tmp_path, monkeypatch):

@@ -9,8 +9,10 @@ from torch.autograd import gradcheck
 
 from retimbre.core.errors import AudioError, ConfigError, UserError
 from retimbre.core.random import generator
-from retimbre.representation.aliases import ALIASES, AliasWarning, translate_transform
-from retimbre.representation.catalog import REPRESENTATIONS, representation
+from retimbre.representation.aliases import ALIASES, AliasWarning
+from retimbre.representation.catalog import COORDINATES, REPRESENTATIONS, representation, settings_of
+from retimbre.representation.constantq import Nsgt
+from retimbre.representation.coordinates import Polar
 
 NAMES = sorted(REPRESENTATIONS)
 EXACT = [name for name in NAMES if REPRESENTATIONS[name].exact]
@@ -125,11 +127,38 @@ def test_gradients_are_finite_from_silence_to_full_scale(name: str, level: float
     features.square().sum().backward()
     assert audio.grad is not None
     assert audio.grad.isfinite().all()
-    if chosen.exact:
+    if chosen.invertible:
         leaf = features.detach().requires_grad_()
         chosen.decode(leaf, num_samples=2000).square().sum().backward()
         assert leaf.grad is not None
         assert leaf.grad.isfinite().all()
+
+
+def unlikely_features(like: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What an untrained network may say: in scale a thousand times too large, or of any size in the range of floats."""
+    random = torch.randn(like.shape, generator=generator(0, "unlikely features"))
+    return {
+        "scaled": 1e3 * like,
+        "negative": torch.full_like(like, -1e3),
+        "positive": torch.full_like(like, 1e3),
+        "random": 100.0 * random,
+        "alternating": 1e30 * random.sign(),
+    }
+
+
+@pytest.mark.parametrize("name", INVERTIBLE)
+def test_features_of_any_size_decode_to_finite_sound_and_those_of_100_have_finite_gradients(
+    name: str,
+) -> None:
+    chosen = representation(name, SAMPLE_RATE)
+    for kind, features in unlikely_features(chosen.encode(noise(2, 1500))).items():
+        leaf = features.requires_grad_()
+        audio = chosen.decode(leaf, num_samples=1500)
+        assert audio.isfinite().all(), kind
+        if kind == "random":
+            audio.sum().backward()
+            assert leaf.grad is not None
+            assert leaf.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -192,9 +221,41 @@ def test_any_setting_makes_another_identity_also_one_of_the_coordinates() -> Non
     assert len({representation("mag-if", SAMPLE_RATE, each).identity() for each in settings}) == 4
 
 
+@pytest.mark.parametrize("kind", sorted(COORDINATES))
+@pytest.mark.parametrize("name", ["stft", "mag-if", "erb", "nsgt-ragged", "mel-stft", "sony2020-cqt"])
+def test_the_coordinates_of_every_complex_entry_are_chosen_by_name(name: str, kind: str) -> None:
+    chosen = representation(name, SAMPLE_RATE, {"coordinates": {"kind": kind}})
+    coordinates = getattr(chosen, "coordinates", None)
+    assert type(coordinates) is COORDINATES[kind]
+    assert settings_of(chosen)["coordinates.kind"] == kind
+    assert chosen.exact == REPRESENTATIONS[name].exact
+    assert chosen.encode(noise(2, 1000)).shape[:2] == (2, 2)
+
+
+def test_a_kind_of_coordinates_takes_its_settings_and_leaves_the_entry_s_own_where_it_is_the_same() -> None:
+    other = representation("erb", SAMPLE_RATE, {"coordinates": {"kind": "polar", "floor": 1e-4}})
+    assert other == Nsgt(spacing="erb", bins=64, convention="tight", coordinates=Polar(floor=1e-4))
+    own = representation("sony2020-mag-phase", SAMPLE_RATE, {"coordinates": {"kind": "polar"}})
+    assert own == REPRESENTATIONS["sony2020-mag-phase"]
+    named = representation("stft", SAMPLE_RATE, {"coordinates": {"kind": "polar"}})
+    assert named.identity() == REPRESENTATIONS["mag-phase"].identity()
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
+        (
+            "erb",
+            {"coordinates": {"kind": "poler"}},
+            r"\[erb.coordinates\] has no kind 'poler'; did you mean 'polar'",
+        ),
+        ("erb", {"coordinates": {"kind": 3}}, r"\[erb.coordinates\] has no kind 3; known: cartesian"),
+        ("mag-if", {"coordinates": {"kind": "polar", "gate_db": -3.0}}, "has no option 'gate_db'"),
+        (
+            "nsgt-ragged",
+            {"coordinates": {"kind": "instantaneous-frequency", "gate_db": -9.0}},
+            "have no gate",
+        ),
         ("logmel", {}, "did you mean 'log-mel'"),
         ("stft", {"nfft": 512}, r"\[stft\] has no option 'nfft'; did you mean 'n_fft'"),
         ("stft", {"n_fft": "512"}, "'n_fft' should be a valid integer"),
@@ -222,26 +283,3 @@ def test_our_own_names_are_no_aliases() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         representation("mag-if", SAMPLE_RATE)
-
-
-def test_the_readme_s_transform_table_gives_its_representation_and_64_frames() -> None:
-    table = {
-        "transform": "mag-if",
-        "fade_out": True,
-        "fft_size": 1024,
-        "win_size": 1024,
-        "n_frames": 64,
-        "hop_size": 256,
-        "log": True,
-        "ifreq": True,
-        "sample_rate": 16_000,
-        "audio_length": 16_000,
-    }
-    transform = translate_transform(table)
-    assert (transform.name, transform.num_samples, transform.fade_out) == ("sony2020-mag-if", 16_383, True)
-    chosen = representation(transform.name, transform.sample_rate, transform.settings)
-    assert chosen.encode(noise(1, transform.num_samples)).shape == (1, 2, 512, 64)
-    assert translate_transform({"transform": "specgrams", "ifreq": True}).name == "sony2020-mag-if"
-    assert translate_transform({"transform": "specgrams"}).name == "sony2020-mag-phase"
-    with pytest.raises(ConfigError, match="did you mean 'hop_size'"):
-        translate_transform({"transform": "stft", "hop_sice": 256})

@@ -141,6 +141,8 @@ def test_taking_the_gate_off_does_not_make_errors_of_turns_worse(sigma: float) -
         (lambda: Polar(floor=0.0), "floor must be a positive magnitude"),
         (lambda: Polar(floor=math.nan), "floor must be a positive magnitude"),
         (lambda: InstantaneousFrequency(floor=-1.0), "floor must be a positive magnitude"),
+        (lambda: InstantaneousFrequency(floor=4.0), "between 1e-15 and 0.001, got 4: .* drowns soft sounds"),
+        (lambda: Polar(floor=1e-40), "between 1e-15 and 0.001, got 1e-40: .* no finite gradient"),
         (lambda: InstantaneousFrequency(gate_db=6.0), "gate_db must be a negative number"),
         (lambda: InstantaneousFrequency(gate_db=-math.inf), "gate_db must be a negative number"),
     ],

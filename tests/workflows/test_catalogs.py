@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,16 @@ def test_every_row_opens_with_a_name_and_says_what_it_is(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_the_rows_of_a_catalog_have_the_same_columns(kind: str) -> None:
     assert len({tuple(row) for row in names(kind)}) <= 1
+
+
+def test_descriptions_of_representations_tell_them_apart_and_claim_no_exactness_that_the_row_denies() -> None:
+    rows = names("representations")
+    descriptions = [row["description"] for row in rows]
+    assert len(set(descriptions)) == len(descriptions)
+    assert [
+        row["name"] for row in rows if re.search(r"\bexact", row["description"]) and not row["exact"]
+    ] == []
+    assert [row["name"] for row in rows if "lossy." in row["description"] and row["exact"]] == []
 
 
 def test_an_unknown_catalog_is_named_with_the_nearest_one() -> None:

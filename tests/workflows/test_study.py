@@ -10,11 +10,11 @@ import torch
 
 from retimbre.core.errors import ConfigError, PartialFailure
 from retimbre.matching.networks.catalog import MODELS
-from retimbre.workflows.study import contest
-from retimbre.workflows.study.contest import BUDGETS, PAPER_RANKS, entrants, paper_run
-from retimbre.workflows.study.matching import StudyOptions, study_matching
-from retimbre.workflows.study.measure import Marks, verdicts
-from retimbre.workflows.study.page import report_page
+from retimbre.workflows.study.matching import contest
+from retimbre.workflows.study.matching.contest import BUDGETS, PAPER_RANKS, entrants, paper_run
+from retimbre.workflows.study.matching.measure import Marks, verdicts
+from retimbre.workflows.study.matching.page import report_page
+from retimbre.workflows.study.matching.study import StudyOptions, study_matching
 from retimbre.workflows.training.run import read_run
 
 PAPER_RUNS = Path(__file__).parents[2] / "runs" / "paper"

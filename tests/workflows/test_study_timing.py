@@ -3,18 +3,21 @@ import json
 
 import pytest
 import torch
+from matplotlib.axes import Axes
 
 from retimbre.core.errors import ConfigError
+from retimbre.representation.aliases import AliasWarning
 from retimbre.representation.catalog import REPRESENTATIONS
-from retimbre.workflows.study.memory import peak_bytes
-from retimbre.workflows.study.timing import TimingOptions, plucked_notes, study_timing
+from retimbre.workflows.study.timing.memory import peak_bytes
+from retimbre.workflows.study.timing.page import costs_png
+from retimbre.workflows.study.timing.study import TimingOptions, plucked_notes, study_timing
 
 SOME = TimingOptions(("stft", "mag", "log-mel", "mdct"), seconds=0.1, batch=2)
 
 
 @pytest.fixture(autouse=True)
 def _few_repeats(monkeypatch):
-    monkeypatch.setattr("retimbre.workflows.study.timing._ENOUGH_S", 0.02)
+    monkeypatch.setattr("retimbre.workflows.study.timing.study._ENOUGH_S", 0.02)
 
 
 def test_every_entry_asked_for_has_a_row_with_what_it_costs_and_keeps(tmp_path):
@@ -42,6 +45,8 @@ def test_the_device_the_threads_and_the_clips_are_recorded(tmp_path):
     page = (tmp_path / "report.md").read_text()
     assert "2 clips of 0.1 s" in page
     assert "| `mdct` | yes | 1 x 256 x 8 |" in page
+    assert "(costs.png)" in page
+    assert (tmp_path / "costs.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_run_again_it_measures_only_what_is_missing(tmp_path):
@@ -104,6 +109,28 @@ def test_a_damaged_row_is_named(tmp_path):
     (tmp_path / "rows" / "mdct.json").write_text("{")
     with pytest.raises(ConfigError, match=r"mdct\.json: not a row of this study"):
         study_timing(tmp_path, TimingOptions(("mdct",), 0.1, 2))
+
+
+def test_an_earlier_spelling_is_a_row_of_the_entry_that_it_stands_for_and_only_one(tmp_path):
+    options = TimingOptions(("complex", "complex", "sony2020-stft", "mdct", "mdct"), 0.1, 2)
+    with pytest.warns(AliasWarning, match="sony2020-stft"):
+        result = study_timing(tmp_path, options)
+    assert [row["name"] for row in result["rows"]] == ["sony2020-stft", "mdct"]
+    assert sorted(path.stem for path in (tmp_path / "rows").iterdir()) == ["mdct", "sony2020-stft"]
+
+
+def test_the_figure_has_a_bar_for_each_cost_that_was_measured(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Axes, "barh", lambda axes, places, widths, **_: drawn.append((places, widths)))
+    costs = {"encode_ms": 1.0, "decode_ms": 2.0, "encode_mb": 3.0, "decode_mb": 4.0}
+    rows = [
+        {"name": "both", **costs},
+        {"name": "one way", **costs, "decode_ms": None, "decode_mb": None},
+        {"name": "a view", **costs, "encode_mb": 0.0},
+    ]
+    costs_png(rows, tmp_path / "costs.png")
+    assert [widths for _, widths in drawn] == [[1.0] * 3, [2.0] * 2, [3.0] * 2, [4.0] * 2]
+    assert drawn[1][0] == [0.2, 2.2]
 
 
 @pytest.mark.slow

@@ -75,6 +75,11 @@ def run(arguments: Sequence[str]) -> int:
         return console.fail(_usage(error), status=2)
     except (RetimbreError, OSError) as error:
         return console.fail(str(error), status=1)
+    except (MemoryError, RuntimeError) as error:
+        # torch has no exception of its own for this.
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        return console.fail("this takes more memory than there is", status=1)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:

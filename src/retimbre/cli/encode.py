@@ -1,7 +1,7 @@
 """`retimbre encode` and `retimbre decode`: a sound to features, and features to a sound."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -10,12 +10,21 @@ from retimbre.cli.options import Device, Force, Json
 
 
 def encode(
-    sound: Annotated[Path, typer.Argument(metavar="SOUND", help="A sound file.")],
+    sound: Annotated[
+        Path, typer.Argument(metavar="SOUND", help="A sound file; with --fit-statistics a data set's folder.")
+    ],
     representation: Annotated[
         str,
         typer.Option("--representation", metavar="NAME", help="'retimbre list representations' names them."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.npz", help="The file of features to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="The file to write: features end in .npz, statistics in .safetensors.",
+        ),
+    ],
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the representation; may be repeated."),
@@ -27,6 +36,13 @@ def encode(
         Path | None,
         typer.Option("--statistics", metavar="FILE", help="Standardise the features with these statistics."),
     ] = None,
+    fit_statistics: Annotated[
+        Literal["bin", "cell"] | None,
+        typer.Option(
+            "--fit-statistics",
+            help="Measure statistics on a set's clips for training instead: per bin, or per bin and frame.",
+        ),
+    ] = None,
     device: Device = "auto",
     force: Force = False,
     json: Json = False,
@@ -36,11 +52,23 @@ def encode(
     The file is a plain .npz: the features, in segments of at most half a minute, and what decoding needs. An hour
     takes no more memory than half a minute. Where decoding is exact, it is tried, and the SNR is said.
 
+    With --fit-statistics, SOUND is a data set that 'retimbre data' made, and the mean and deviation of its
+    features are written, for --statistics to scale those of other sounds by.
+
     Example:
         retimbre encode examples/rhodes_g3.flac --representation mag-if --out out/rhodes.npz
+        retimbre encode sets/notes --representation mag-if --fit-statistics bin --out out/notes.safetensors
     """
+    from retimbre.core.errors import ConfigError
     from retimbre.workflows.encode import EncodeOptions, encode
+    from retimbre.workflows.statistics import FitOptions
 
+    if fit_statistics and statistics:
+        raise ConfigError("statistics are measured on plain features: --fit-statistics excludes --statistics")
+    if fit_statistics:
+        fit = FitOptions(fit_statistics, settings or (), sample_rate, device)
+        _fit_statistics(sound, representation, out, fit, force=force, json=json)
+        return
     options = EncodeOptions(settings or (), sample_rate, statistics, device)
     with console.progress("encoding", _seconds(sound)) as advance:
         encoded = encode(sound, representation, out, options, force=force, advance=advance)
@@ -111,6 +139,32 @@ def decode(
         console.show(
             f"{out}: {header.representation}, {decoded.seconds:.4g} s at {header.sample_rate} Hz, "
             f"peak {decoded.peak:.3g}"
+        )
+
+
+def _fit_statistics(
+    folder: Path, representation: str, out: Path, options: Any, *, force: bool, json: bool
+) -> None:
+    from retimbre.workflows.statistics import fit_set_statistics, num_training_clips
+
+    with console.progress("measuring", num_training_clips(folder)) as advance:
+        fitted = fit_set_statistics(folder, representation, out, options, force=force, advance=advance)
+    statistics = fitted.statistics
+    if json:
+        result = {
+            "file": str(out),
+            "representation": fitted.representation,
+            "identity": statistics.representation,
+            "sample_rate": fitted.sample_rate,
+            "num_clips": statistics.num_clips,
+            "per": options.per,
+            "shape": list(statistics.mean.shape),
+        }
+        console.show_json(result)
+    else:
+        console.show(
+            f"{out}: statistics of {fitted.representation} per {options.per}, of {statistics.num_clips} clips at "
+            f"{fitted.sample_rate} Hz"
         )
 
 

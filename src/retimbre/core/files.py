@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,18 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def remove_asides(folder: Path, name: str) -> None:
+    """Removes what a killed process left when it was writing a file; no other may be writing it now.
+
+    Args:
+        name: Of the file, or `*` with a suffix for every file with that suffix.
+    """
+    wanted = Path(name)
+    for path in folder.glob(f".{wanted.stem}.*{wanted.suffix}"):
+        if re.fullmatch(r"\..+\.\d+", path.stem):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

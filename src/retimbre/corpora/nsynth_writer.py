@@ -4,6 +4,9 @@ A corpus can have hundreds of thousands of notes, so it is written in small batc
 whole, `corpus.json` says from the start which corpus the folder is for, and the same call again writes what is
 missing. A corpus may also grow, since its first notes stay what they are. Neither sounds nor entries are ever all in
 memory.
+
+A corpus that was finished lists the checksum of every file. The list is kept while the corpus is gone on with, so that
+a file which was damaged since is written again and never taken for a note.
 """
 
 import contextlib
@@ -11,14 +14,21 @@ import dataclasses
 import json
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO, final
 
 import soundfile
 
 from retimbre.core.errors import DatasetError, ExistsError
-from retimbre.core.files import sha256_of, whole_file, write_json
-from retimbre.corpora.nsynth_entries import AUDIO_FOLDER, CORPUS_FILE, EXAMPLES_FILE, read_corpus_file
+from retimbre.core.files import remove_asides, sha256_of, whole_file, write_json
+from retimbre.corpora.nsynth_entries import (
+    AUDIO_FOLDER,
+    CORPUS_FILE,
+    EXAMPLES_FILE,
+    listed_sums,
+    read_corpus_file,
+)
 from retimbre.corpora.nsynth_layout import (
     PARTS,
     NoteEntry,
@@ -47,6 +57,7 @@ class Written:
         hash: Of the names and samples of all notes.
         notes: In the folder.
         written: Those of them that were written now; the rest was there.
+        damaged: Those of the written ones whose file was there, but was not what it should be.
         silent: Notes that make no sound, as outside an instrument's range, and were left out.
         census: Notes of each part, family, source and velocity, how many instruments and pitches, and seconds in all.
     """
@@ -55,6 +66,7 @@ class Written:
     hash: str
     notes: int
     written: int
+    damaged: int
     silent: int
     sample_rate: int
     num_samples: int
@@ -73,24 +85,27 @@ def write_notes(
 
     Raises:
         ExistsError: The folder holds something else.
-        DatasetError: The disk is too small, or the corpus in the folder is damaged.
+        DatasetError: The disk is too small, the corpus in the folder is damaged, or not one note makes a sound.
     """
-    _claim(out, source, size, force=force)
+    is_new = not out.exists()
+    listed = _claim(out, source, size, force=force)
     _check_disk(out, source, size)
-    census, written = _Census(), 0
+    census, written, damaged = _Census(), 0, 0
     digests: dict[str, str] = {}
     files: dict[str, str] = {}
     with _Examples(out, source.sample_rate) as examples:
         for start in range(0, size, _NOTES_AT_ONCE):
             rows = range(start, min(start + _NOTES_AT_ONCE, size))
-            entries, now = _write_missing(out, source, source.entries(rows))
-            written += now
+            entries, now, of_them_damaged = _write_missing(out, source, source.entries(rows), listed)
+            written, damaged = written + now, damaged + of_them_damaged
             digests.update((entry.name, digest_of(samples_of(out / entry.file))) for entry in entries)
             files.update((entry.file, sha256_of(out / entry.file)) for entry in entries)
             census.add(entries)
             examples.add(entries)
             if progress:
                 progress(rows.stop, size)
+    if not digests:
+        _give_up(out, source, size, is_new=is_new)
     table = census.table(seconds_each=source.num_samples / source.sample_rate)
     found = {"hash": corpus_hash(digests), "census": table, "files": files}
     write_json(out / CORPUS_FILE, {**_header(source, size), **found})
@@ -99,6 +114,7 @@ def write_notes(
         hash=found["hash"],
         notes=len(digests),
         written=written,
+        damaged=damaged,
         silent=size - len(digests),
         sample_rate=source.sample_rate,
         num_samples=source.num_samples,
@@ -107,25 +123,35 @@ def write_notes(
     )
 
 
-def _write_missing(out: Path, source: NoteSource, entries: list[NoteEntry]) -> tuple[list[NoteEntry], int]:
-    """Writes the sounds that are not there; returns the notes that are there now, and how many were written.
+def _write_missing(
+    out: Path, source: NoteSource, entries: list[NoteEntry], listed: Mapping[str, str]
+) -> tuple[list[NoteEntry], int, int]:
+    """Writes the sounds that are not there or damaged.
 
     A note without a sound is not written: its labels would say what nobody hears.
+
+    Returns:
+        The notes that are there now, how many were written, and how many of these had a damaged file.
     """
-    missing = [entry for entry in entries if not _is_there(out / entry.file, source)]
+    missing = [
+        entry for entry in entries if not _is_there(out / entry.file, source, listed.get(entry.file, ""))
+    ]
     if not missing:
-        return entries, 0
+        return entries, 0, 0
+    damaged = sum((out / entry.file).exists() for entry in missing)
     sounds = source.audio([entry.number for entry in missing]).cpu()
     silent = {entry.name for entry, sound in zip(missing, sounds, strict=True) if is_silent(sound)}
     for entry, sound in zip(missing, sounds, strict=True):
         if entry.name not in silent:
             audiofile.write(out / entry.file, sound, source.sample_rate, integers=True)
-    return [entry for entry in entries if entry.name not in silent], len(missing) - len(silent)
+    return [entry for entry in entries if entry.name not in silent], len(missing) - len(silent), damaged
 
 
-def _is_there(path: Path, source: NoteSource) -> bool:
-    """Whether a finished sound is there; one that was cut short or is of another kind is not."""
+def _is_there(path: Path, source: NoteSource, listed: str) -> bool:
+    """Whether a finished sound is there: the listed one, or one of the right kind and length where none is listed."""
     try:
+        if listed:
+            return sha256_of(path) == listed
         info = soundfile.info(path)
         fits = (info.samplerate, info.subtype) == (source.sample_rate, "PCM_16")
         return fits and len(samples_of(path)) == source.num_samples * _BYTES_PER_SAMPLE
@@ -133,8 +159,24 @@ def _is_there(path: Path, source: NoteSource) -> bool:
         return False
 
 
-def _claim(out: Path, source: NoteSource, size: int, *, force: bool) -> None:
-    """Makes the folder this corpus's: an unfinished `corpus.json`, and nothing of another one."""
+def _give_up(out: Path, source: NoteSource, size: int, *, is_new: bool) -> None:
+    """Leaves nothing where there are no notes, and says so."""
+    (out / CORPUS_FILE).unlink()
+    if is_new:
+        out.rmdir()
+    raise DatasetError(
+        f"{out}: none of {size:,} notes of {source.num_samples} samples at {source.sample_rate} Hz makes a sound; "
+        "nothing was written"
+    )
+
+
+def _claim(out: Path, source: NoteSource, size: int, *, force: bool) -> dict[str, str]:
+    """Makes the folder this corpus's: an unfinished `corpus.json`, and nothing of another one.
+
+    Returns:
+        The checksums of the files that the corpus has so far.
+    """
+    listed: dict[str, str] = {}
     if out.exists() and not out.is_dir():
         raise ExistsError(f"{out} is a file, but a corpus is a folder")
     if (out / CORPUS_FILE).is_file():
@@ -143,9 +185,33 @@ def _claim(out: Path, source: NoteSource, size: int, *, force: bool) -> None:
             raise ExistsError(f"{out} holds {reason}; --force replaces it")
         if reason:
             _remove(out)
-    elif out.is_dir() and any(out.iterdir()) and not force:
+        else:
+            listed = listed_sums(read_corpus_file(out))
+    else:
+        _check_others(out, force=force)
+    _remove_asides(out)
+    write_json(out / CORPUS_FILE, {**_header(source, size), "files": listed})
+    return listed
+
+
+def _check_others(out: Path, *, force: bool) -> None:
+    """Refuses a folder with files of others: a corpus of theirs always, anything else unless forced."""
+    theirs = [f"nsynth-{part}" for part in PARTS if (out / f"nsynth-{part}").exists()]
+    if theirs:
+        raise ExistsError(
+            f"{out} holds {', '.join(theirs)} and no {CORPUS_FILE}: notes of others, which are never replaced; "
+            "take another folder"
+        )
+    if out.is_dir() and any(out.iterdir()) and not force:
         raise ExistsError(f"{out} holds other files and no corpus of notes; --force writes beside them")
-    write_json(out / CORPUS_FILE, _header(source, size))
+
+
+def _remove_asides(out: Path) -> None:
+    """Removes the unfinished files that a killed call left."""
+    remove_asides(out, CORPUS_FILE)
+    for part in PARTS:
+        remove_asides(out / f"nsynth-{part}", EXAMPLES_FILE)
+        remove_asides(out / f"nsynth-{part}" / AUDIO_FOLDER, "*.wav")
 
 
 def _why_another(out: Path, source: NoteSource, size: int, *, force: bool) -> str:
@@ -153,6 +219,7 @@ def _why_another(out: Path, source: NoteSource, size: int, *, force: bool) -> st
     wanted = _header(source, size)
     try:
         there = read_corpus_file(out)
+        listed_sums(there)
     except DatasetError:
         if force:
             return "a damaged corpus"

@@ -25,6 +25,8 @@ _HZ_PER_MEL = 200.0 / 3.0
 _BREAK_HZ = 1000.0
 _BREAK_MEL = _BREAK_HZ / _HZ_PER_MEL
 _LOG_STEP = math.log(6.4) / 27.0
+# Half a gigabyte in float64, and its making takes four times that.
+_MOST_WEIGHTS = 1 << 26
 
 
 def hz_to_mel(frequency_hz: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -65,11 +67,16 @@ def mel_filterbank(
         like: A tensor on the device and of the dtype wanted.
 
     Raises:
-        ConfigError: No band, or edges that are not in order within half the sample rate.
+        ConfigError: No band, too many, or edges that are not in order within half the sample rate.
     """
     f_max_hz = f_max_hz or sample_rate / 2.0
     if n_mels < 1 or n_fft < 1:
         raise ConfigError(f"n_mels and n_fft must be at least 1, got {n_mels} and {n_fft}")
+    if n_mels * (n_fft // 2 + 1) > _MOST_WEIGHTS:
+        raise ConfigError(
+            f"{n_mels:,} mel bands of {n_fft // 2 + 1:,} bins are more than {_MOST_WEIGHTS:,} weights; "
+            "take fewer, or a smaller n_fft"
+        )
     if not 0.0 <= f_min_hz < f_max_hz <= sample_rate / 2.0:
         raise ConfigError(
             f"mel bands must lie within 0..{sample_rate / 2:g} Hz, got {f_min_hz:g}..{f_max_hz:g} Hz"
@@ -104,8 +111,13 @@ def dct_matrix(
     """The first rows of the orthonormal cosine transform of type II, on the device and in the dtype of `like`.
 
     Raises:
-        ConfigError: Fewer than one coefficient, or more than there are inputs.
+        ConfigError: Fewer than one coefficient, more than there are inputs, or more than can be computed.
     """
+    if num_coefficients * num_inputs > _MOST_WEIGHTS:
+        raise ConfigError(
+            f"{num_coefficients:,} cosine coefficients of {num_inputs:,} values are more than {_MOST_WEIGHTS:,} "
+            "weights; take fewer"
+        )
     if not 1 <= num_coefficients <= num_inputs:
         raise ConfigError(
             f"a cosine transform of {num_inputs} values has 1..{num_inputs} coefficients, got {num_coefficients}"

@@ -42,6 +42,8 @@ CONVENTIONS = ("amplitude", "tight", "nsgt")
 # Under four lines a window has no shape, and neighbours could leave a line between them uncovered.
 _FEWEST_LINES = 4
 _SHORTEST_SOUND_SAMPLES = 16
+# More coefficients per band than half a minute of sound has samples would be interpolation alone.
+_MOST_FRAMES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class GaborSettings:
             raise ConfigError(
                 f"frames is {self.frames}: it must be 0 or more, and 0 for ragged bands, which have each their own"
             )
+        if self.frames > _MOST_FRAMES:
+            raise ConfigError(f"frames is {self.frames:,}, and at most {_MOST_FRAMES:,} are computed")
         if self.convention != "nsgt":  # that one is reproduced as it is, ill-conditioned or not
             check_coverage(self.bands)
 

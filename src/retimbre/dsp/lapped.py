@@ -40,6 +40,11 @@ LappedWindow = Literal["sine", "kbd", "kaiser"]
 
 # Up to this many bands one matrix product is faster than the FFT with its folding.
 _MOST_BANDS_OF_A_MATRIX = 64
+# The window of a longer overlap takes many seconds to find, as does that of a longer frame; 2**20 bands are a minute of
+# sound per frame.
+_MOST_OVERLAP = 32
+_MOST_KAISER_SAMPLES = 2**15
+_MOST_BANDS = 2**20
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,14 @@ class LappedSettings:
     """What defines a lapped transform.
 
     Attributes:
-        num_bands: N, even: coefficients per frame, and samples from one frame to the next.
-        overlap: K: a frame has 2 K N samples.
+        num_bands: N, even, up to 2**20: coefficients per frame, and samples from one frame to the next.
+        overlap: K, up to 32: a frame has 2 K N samples; with the window "kaiser" up to 2**15.
         window: "sine" or "kbd" (Kaiser-Bessel derived) for K = 1, "kaiser" for any K.
         beta: Of the Kaiser window in "kbd" and "kaiser": larger rejects far bands more.
         ends: What lies beyond the sound: "silence" or "wrap".
 
     Raises:
-        ConfigError: An odd number of bands, or a window that does not lose nothing with this overlap.
+        ConfigError: An odd number of bands, or a window that loses something with this overlap; the message says why.
     """
 
     num_bands: int
@@ -67,12 +72,28 @@ class LappedSettings:
         """Refuses settings whose transform could not be undone."""
         if self.num_bands < 2 or self.num_bands % 2:
             raise ConfigError(f"the bands of a lapped transform are an even number, got {self.num_bands}")
+        if self.num_bands > _MOST_BANDS:
+            raise ConfigError(f"a lapped transform has up to {_MOST_BANDS} bands, got {self.num_bands}")
         if self.overlap < 1:
             raise ConfigError(f"overlap must be at least 1, got {self.overlap}")
+        if self.overlap > _MOST_OVERLAP:
+            raise ConfigError(f"overlap must be at most {_MOST_OVERLAP}, got {self.overlap}")
         if self.overlap > 1 and self.window != "kaiser":
             raise ConfigError(f"the window {self.window!r} has overlap 1 alone, got {self.overlap}")
         if not 0.0 <= self.beta <= 40.0:
             raise ConfigError(f"beta of a Kaiser window lies between 0 and 40, got {self.beta:g}")
+        if self.window == "kaiser":
+            self._check_kaiser()
+
+    def _check_kaiser(self) -> None:
+        """Finds the window, which is kept; there may be none."""
+        samples = 2 * self.overlap * self.num_bands
+        if samples > _MOST_KAISER_SAMPLES:
+            raise ConfigError(
+                f"frames with a Kaiser window have up to {_MOST_KAISER_SAMPLES} samples, 2 x overlap x bands; "
+                f"got {samples}"
+            )
+        paraunitary_window(self.num_bands, self.overlap, self.beta)
 
     @property
     def extra_frames(self) -> int:

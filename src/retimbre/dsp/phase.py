@@ -41,8 +41,10 @@ from retimbre.dsp.stft import StftSettings, analysis_window, magnitude, pad_ends
 
 # Clips are worked on in groups of about so many cells, which fit the cache of a core; a GPU takes far more at once.
 _CELLS_AT_ONCE = {"cpu": 2**18, "cuda": 2**26}
-# Squared magnitudes below this are nothing; it keeps the direction of an empty cell, and its gradient, finite.
-_SMALLEST_POWER = 1e-30
+# A cell this many times fainter than the loudest one, in power, has no direction: at -160 dB a float32 has nothing left.
+# The slope of a direction is one over its length and multiplies from one projection to the next.
+_SMALLEST_POWER = 1e-16
+_SMALLEST_MAGNITUDE = 1e-30
 
 
 class PhaseMethod(abc.ABC):
@@ -200,6 +202,9 @@ def _iterate(
     method: GriffinLim,
 ) -> Float[Tensor, "batch samples"]:
     overshoot = method.momentum / (1.0 + method.momentum)
+    # Twice the magnitudes are twice the sound, so the unit is free, and has no gradient of its own.
+    loudest = magnitudes.detach().amax(dim=(1, 2), keepdim=True).clamp_min(_SMALLEST_MAGNITUDE)
+    magnitudes = magnitudes / loudest
     spectrum = torch.complex(magnitudes * phases.cos(), magnitudes * phases.sin())
     last: Tensor | None = None
     for _ in range(method.iterations):
@@ -208,7 +213,7 @@ def _iterate(
         last = found
         power = ahead.real.square() + ahead.imag.square()
         spectrum = ahead * (magnitudes * power.clamp_min(_SMALLEST_POWER).rsqrt())
-    return framing.synthesise(spectrum)
+    return framing.synthesise(spectrum) * loudest[:, 0]
 
 
 @final

@@ -34,6 +34,10 @@ from retimbre.core.errors import ConfigError, near_miss
 _Map = Callable[[float], float]
 # Where the squared windows sum to this, 30 of the 130 dB that float32 rounding leaves are lost.
 _LEAST_COVERAGE = 1e-3
+# Ten times the semitones and mels that a sound can be told apart by; windows of more would take minutes and gigabytes.
+MOST_BANDS = 1 << 14
+# A period of a quarter of an hour is longer than a clip; further down, octaves without end would follow.
+_LOWEST_HZ = 1e-3
 
 
 def _identity(value: float) -> float:
@@ -86,6 +90,12 @@ class Scale:
                 f"f_min_hz must be above 0, got {self.f_min_hz:g}: the band around 0 Hz is added anyway, "
                 "and no logarithmic step leads there"
             )
+        if self.f_min_hz < _LOWEST_HZ:
+            raise ConfigError(f"f_min_hz must be at least {_LOWEST_HZ:g}, got {self.f_min_hz:g}")
+        self._check_top()
+        self._check_number()
+
+    def _check_top(self) -> None:
         if self.f_max_hz > self.nyquist_hz:
             raise ConfigError(
                 f"f_max_hz is {self.f_max_hz:g}, above half the sample rate: a sound at {self.sample_rate} Hz has "
@@ -93,10 +103,17 @@ class Scale:
             )
         if not self.f_min_hz < self.top_hz:
             raise ConfigError(f"f_min_hz = {self.f_min_hz:g} must lie below f_max_hz = {self.top_hz:g}")
+
+    def _check_number(self) -> None:
         if self.bins < 1 or self.num_centres < 2:
             raise ConfigError(
                 f"{self.bins} bins from {self.f_min_hz:g} to {self.top_hz:g} Hz are too few: "
                 "the width of a band is the distance of its neighbours, so it takes two bands at least"
+            )
+        if self.num_centres > MOST_BANDS:
+            raise ConfigError(
+                f"bins = {self.bins} makes {self.num_centres:,} bands from {self.f_min_hz:g} to {self.top_hz:g} Hz, "
+                f"and at most {MOST_BANDS:,} are computed; take fewer bins"
             )
 
     @property
@@ -126,6 +143,13 @@ class Scale:
         return to_hz(low + index * (to_scale(self.top_hz) - low) / (self.bins - 1))
 
 
+def note_hz(f_min_hz: float, steps: int, per_octave: int) -> float:
+    """The frequency so many equal steps of an octave above another; infinite where no number can hold it."""
+    octaves = steps / per_octave
+    # Two to the power of 1024 is the first that a float cannot hold.
+    return f_min_hz * 2.0**octaves if octaves < 1024.0 else math.inf
+
+
 @dataclass(frozen=True)
 class Band:
     """A window over frequency: flat in the middle, falling to zero at both ends as half a Hann window.
@@ -147,6 +171,9 @@ def covering_bands(scale: Scale) -> tuple[Band, ...]:
 
     The first one is centred on 0 Hz and the last one on half the sample rate; both lie half outside. A top band that
     would reach beyond half the sample rate is replaced by the last one.
+
+    Raises:
+        ConfigError: It takes too many, because the highest band is narrow and far from half the sample rate.
     """
     nyquist_hz = scale.nyquist_hz
     steps_hz = [scale.centre_hz(index) for index in range(-1, scale.num_centres + 1)]
@@ -161,13 +188,26 @@ def covering_bands(scale: Scale) -> tuple[Band, ...]:
         inner.pop()
         step_hz = nyquist_hz - inner[-1].centre_hz
     else:
-        num_above = max(math.ceil((nyquist_hz - top.centre_hz) / (top.centre_hz - inner[-2].centre_hz)), 1)
+        num_above = _num_bands_above(scale, top, top.centre_hz - inner[-2].centre_hz)
         step_hz = (nyquist_hz - top.centre_hz) / num_above
         inner += [Band(top.centre_hz + step_hz * number, 2.0 * step_hz) for number in range(1, num_above)]
     lowest = inner[0]
     # Flat up to where the lowest band begins, and zero at its centre.
     around_zero = Band(0.0, 2.0 * lowest.centre_hz, 2.0 * lowest.centre_hz - lowest.width_hz)
     return (around_zero, *inner, Band(nyquist_hz, 2.0 * step_hz))
+
+
+def _num_bands_above(scale: Scale, top: Band, step_hz: float) -> int:
+    """How many bands as wide as the top one it takes from there to half the sample rate, which is the last."""
+    distance_hz, spare = scale.nyquist_hz - top.centre_hz, MOST_BANDS - scale.num_centres
+    # A step may be too small for a quotient, or nothing at all by rounding.
+    if not distance_hz <= spare * step_hz:
+        raise ConfigError(
+            f"bands {step_hz:.2g} Hz apart, as the highest ones at {top.centre_hz:g} Hz are, reach half the sample "
+            f"rate, {scale.nyquist_hz:g} Hz, with more than {MOST_BANDS:,} bands only; take wider bands (fewer per "
+            "octave), or let them reach higher"
+        )
+    return max(math.ceil(distance_hz / step_hz), 1)
 
 
 def published_bands(scale: Scale) -> tuple[Band, ...]:
@@ -204,15 +244,18 @@ def check_coverage(bands: tuple[Band, ...]) -> None:
     Raises:
         ConfigError: Names the frequency.
     """
-    marks = {band.centre_hz + side * band.width_hz / 2.0 for band in bands for side in (-1, 0, 1)}
-    marks_hz = torch.tensor(
-        sorted(mark for mark in marks if 0.0 <= mark <= bands[-1].centre_hz), dtype=torch.float64
-    )
-    places_hz = torch.cat([marks_hz, (marks_hz[1:] + marks_hz[:-1]) / 2.0])
     rows = [(band.centre_hz, band.width_hz, band.plateau_hz) for band in bands]
-    centre_hz, width_hz, plateau_hz = torch.tensor(rows, dtype=torch.float64).T[:, :, None]
-    distance_hz = (places_hz - centre_hz).abs()
-    covered = hann_with_plateau(distance_hz, width_hz, plateau_hz).square().sum(dim=0)
+    centre_hz, width_hz, plateau_hz = torch.tensor(rows, dtype=torch.float64).T
+    marks_hz = torch.cat([centre_hz - width_hz / 2.0, centre_hz, centre_hz + width_hz / 2.0]).unique()
+    marks_hz = marks_hz[(marks_hz >= 0.0) & (marks_hz <= centre_hz[-1])]
+    places_hz = torch.cat([marks_hz, (marks_hz[1:] + marks_hz[:-1]) / 2.0]).sort().values
+    # Few places lie in each band: all bands at all places would be a matrix of gigabytes.
+    first = torch.searchsorted(places_hz, centre_hz - width_hz / 2.0)
+    counts = torch.searchsorted(places_hz, centre_hz + width_hz / 2.0, side="right") - first
+    band = torch.arange(len(bands)).repeat_interleave(counts)
+    place = torch.arange(len(band)) + (first - counts.cumsum(0) + counts)[band]
+    windows = hann_with_plateau((places_hz[place] - centre_hz[band]).abs(), width_hz[band], plateau_hz[band])
+    covered = torch.zeros_like(places_hz).index_add_(0, place, windows.square())
     least, where = covered.min(dim=0)
     if least < _LEAST_COVERAGE:
         raise ConfigError(

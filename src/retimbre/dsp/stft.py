@@ -43,6 +43,8 @@ WINDOWS: dict[str, Callable[..., Tensor]] = {
     "rectangular": torch.ones,
 }
 PAD_MODES = ("constant", "reflect")
+# A frame of over 20 s at any rate in use; more resolve nothing that changes, and their windows alone fill the memory.
+MOST_POINTS = 1 << 20
 # Below what any sound file can hold; it keeps the derivative of the square root finite.
 _SMALLEST_POWER = 1e-30
 
@@ -75,6 +77,11 @@ class StftSettings:
         if self.n_fft < 1 or self.hop_length < 1:
             raise ConfigError(
                 f"n_fft and hop_length must be at least 1, got {self.n_fft} and {self.hop_length}"
+            )
+        if max(self.n_fft, self.hop_length) > MOST_POINTS:
+            raise ConfigError(
+                f"n_fft and hop_length are at most {MOST_POINTS:,} samples, "
+                f"got {self.n_fft:,} and {self.hop_length:,}"
             )
         if not 0 <= self.win_length <= self.n_fft:
             raise ConfigError(

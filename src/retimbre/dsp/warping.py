@@ -39,6 +39,9 @@ Bands = Literal["smooth", "tensorflow"]
 # would come back with a hundred times a network's error; TensorFlow's own choice is ten times its float32 rounding.
 _SMALLEST_SHARE = {"smooth": 1e-2, "tensorflow": 10 * 256 * torch.finfo(torch.float32).eps}
 
+# The pseudo-inverse of a square matrix of so many weights takes a minute; its time grows by their power of 1.5.
+_MOST_WEIGHTS = 1 << 24
+
 # HTK's scale: mel = 1127 ln(1 + Hz / 700).
 _HTK_MEL = 1127.0
 _HTK_HZ = 700.0
@@ -61,11 +64,16 @@ class Warping:
     bands: Bands = "smooth"
 
     def __post_init__(self) -> None:
-        """Refuses what gives no bands."""
+        """Refuses what gives no bands, or more than can be computed."""
         if self.n_mels < 2 or self.n_fft < 2 or self.n_fft % 2 or self.sample_rate < 1:
             raise ConfigError(
                 "mel bands take n_mels from 2 up, an even n_fft and a positive sample rate, "
                 f"got {self.n_mels}, {self.n_fft} and {self.sample_rate}"
+            )
+        if self.n_mels * self.num_bins > _MOST_WEIGHTS:
+            raise ConfigError(
+                f"{self.n_mels:,} mel bands of {self.num_bins:,} bins are more than {_MOST_WEIGHTS:,} weights, whose "
+                "inverse is not computed; take fewer, or a smaller n_fft"
             )
 
     @property

@@ -33,12 +33,16 @@ from torch.nn import functional
 
 from retimbre.core.errors import ConfigError
 from retimbre.core.random import generator
+from retimbre.dsp import scales
+from retimbre.dsp.stft import MOST_POINTS
 
 # Directions that the analysis weakens by more than this factor in energy, against the strongest, are not restored.
 _CONDITION = 200.0
 _POWER_ITERATIONS = 12
 # The power iteration approaches the largest eigenvalue from below; the margin keeps the other iteration stable.
 _MARGIN = 1.1
+# Samples of all kernels together: a gigabyte in float64. With a low note or many notes per octave, kernels get long.
+_MOST_KERNEL_SAMPLES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -69,16 +73,27 @@ class WaveletSettings:
                 "sample_rate, hop_length, bins and bins_per_octave must be at least 1, got "
                 f"{self.sample_rate}, {self.hop_length}, {self.bins} and {self.bins_per_octave}"
             )
+        if max(self.hop_length, self.bins, self.bins_per_octave) > MOST_POINTS:
+            raise ConfigError(
+                f"hop_length, bins and bins_per_octave are at most {MOST_POINTS:,}, "
+                f"got {self.hop_length:,}, {self.bins:,} and {self.bins_per_octave:,}"
+            )
         top_hz = self.note_hz(self.bins - 1)
         if not self.f_min_hz > 0.0 or top_hz >= self.sample_rate / 2.0:
             raise ConfigError(
                 f"{self.bins} notes from {self.f_min_hz:g} to {top_hz:g} Hz do not lie between 0 Hz and half the "
                 f"sample rate, {self.sample_rate / 2:g} Hz"
             )
+        longest = self.length_samples(0)
+        if not self.bins * longest <= _MOST_KERNEL_SAMPLES:
+            raise ConfigError(
+                f"{self.bins:,} notes whose longest kernel has {longest:,.0f} samples are more than can be computed; "
+                "take fewer bins or bins_per_octave, or a higher f_min_hz"
+            )
 
     def note_hz(self, index: int) -> float:
         """The frequency of a note."""
-        return self.f_min_hz * 2.0 ** (index / self.bins_per_octave)
+        return scales.note_hz(self.f_min_hz, index, self.bins_per_octave)
 
     def length_samples(self, index: int) -> float:
         """The length of a note's window: so many periods that its neighbours are told apart."""

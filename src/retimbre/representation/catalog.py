@@ -1,7 +1,7 @@
 """The representations by name. To add one: write it, add a line here, and every test of the catalog runs on it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -10,7 +10,13 @@ from retimbre.core.errors import ConfigError, near_miss
 from retimbre.representation.aliases import resolve
 from retimbre.representation.base import Representation
 from retimbre.representation.constantq import Cqt, Nsgt
-from retimbre.representation.coordinates import Compressed, InstantaneousFrequency, Polar
+from retimbre.representation.coordinates import (
+    Cartesian,
+    Compressed,
+    Coordinates,
+    InstantaneousFrequency,
+    Polar,
+)
 from retimbre.representation.lapped import Mdct, Pqmf
 from retimbre.representation.magnitudes import Magnitude
 from retimbre.representation.mel import Mel, Mfcc
@@ -68,6 +74,14 @@ REPRESENTATIONS: dict[str, Representation] = {
     "pqmf": Pqmf(),
 }
 
+# What the setting `coordinates.kind` of an entry takes.
+COORDINATES: dict[str, type[Coordinates]] = {
+    "cartesian": Cartesian,
+    "compressed": Compressed,
+    "polar": Polar,
+    "instantaneous-frequency": InstantaneousFrequency,
+}
+
 
 Configured = TypeVar("Configured")
 
@@ -80,7 +94,8 @@ def representation(
     Args:
         name: In the catalog, or an earlier spelling (`aliases.ALIASES`), which warns.
         sample_rate: Of the audio it will be given.
-        settings: Fields that differ from the entry's, as a table of a run file; a table for one that is a dataclass.
+        settings: Fields that differ from the entry's, as a table of a run file. `coordinates` is a table in turn, whose
+            `kind`, a name in `COORDINATES`, takes other coordinates than the entry's, with their own defaults.
 
     Raises:
         ConfigError: There is none of that name, it has no such setting, or the settings make no sense.
@@ -91,12 +106,32 @@ def representation(
     return _with_settings(REPRESENTATIONS[name].at_rate(sample_rate), settings, name)
 
 
+def settings_of(entry: Representation) -> dict[str, str]:
+    """Every setting of a representation with its value, to be read; those of the coordinates as `coordinates.floor`."""
+    return dict(_named_values(entry, ""))
+
+
+def _named_values(thing: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    if isinstance(thing, Coordinates):
+        yield f"{prefix}kind", next(kind for kind, known in COORDINATES.items() if type(thing) is known)
+    for field in dataclasses.fields(thing):
+        value = getattr(thing, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _named_values(value, f"{prefix}{field.name}.")
+        else:
+            text = f"{value:.4g}" if isinstance(value, float) else str(value)
+            yield prefix + field.name, text.lower() if isinstance(value, bool) else text
+
+
 def _with_settings(thing: Configured, settings: Any, where: str) -> Configured:
     """A copy of a dataclass with some fields replaced, each checked against its type."""
     if not settings:
         return thing
     if not isinstance(settings, Mapping):
         raise ConfigError(f"[{where}] should be a table of settings, not {settings!r}")
+    if isinstance(thing, Coordinates) and "kind" in settings:
+        others = {name: value for name, value in settings.items() if name != "kind"}
+        return _with_settings(_of_kind(settings["kind"], thing, where), others, where)
     fields = [field.name for field in dataclasses.fields(thing)]  # pyright: ignore[reportArgumentType]
     inner = {name: getattr(thing, name) for name in fields if dataclasses.is_dataclass(getattr(thing, name))}
     plain = {name: value for name, value in settings.items() if name not in inner}
@@ -109,3 +144,10 @@ def _with_settings(thing: Configured, settings: Any, where: str) -> Configured:
         if name in settings
     }
     return dataclasses.replace(thing, **values)  # pyright: ignore[reportArgumentType]
+
+
+def _of_kind(kind: Any, own: Coordinates, where: str) -> Coordinates:
+    """Coordinates of that kind: those of the entry itself if they are, else with the defaults of their kind."""
+    if not isinstance(kind, str) or kind not in COORDINATES:
+        raise ConfigError(f"[{where}] has no kind {kind!r}; {near_miss(str(kind), COORDINATES)}")
+    return own if type(own) is COORDINATES[kind] else COORDINATES[kind]()

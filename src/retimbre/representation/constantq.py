@@ -24,7 +24,7 @@ from retimbre.core.errors import ConfigError, UserError
 from retimbre.dsp.gabor import gabor, group_shapes, groups_of_matrix, inverse_gabor, matrix_of
 from retimbre.dsp.gabor_frame import GaborSettings
 from retimbre.dsp.pieces import in_pieces
-from retimbre.dsp.scales import Scale
+from retimbre.dsp.scales import Scale, note_hz
 from retimbre.representation.base import Representation, check_finite
 from retimbre.representation.coordinates import Cartesian, Coordinates
 from retimbre.representation.folding import MatrixLayout
@@ -105,10 +105,10 @@ def _num_values(shapes: tuple[tuple[int, int], ...]) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Nsgt(_Matrix):
-    """A non-stationary Gabor transform as a matrix: `[batch, channels, bins, frames]`, exact.
+    """A non-stationary Gabor transform as a matrix, a row per band: `[batch, channels, bins, frames]`.
 
-    Rows are the band around 0 Hz, the bands of the scale, and what it takes to reach half the sample rate. With
-    `f_max_hz` at half the sample rate these are `bins` + 1 rows.
+    It is exact, but for the convention of the `nsgt` package. Rows are the band around 0 Hz, the bands of the scale,
+    and what it takes to reach half the sample rate. With `f_max_hz` there, these are `bins` + 1 rows.
 
     Attributes:
         sample_rate: Of the audio, in Hz.
@@ -198,7 +198,7 @@ class Cqt(_Matrix):
     @property
     def transform(self) -> GaborSettings:
         """The settings of the transform."""
-        top_hz = self.f_min_hz * 2.0 ** ((self.bins - 1) / self.bins_per_octave)
+        top_hz = note_hz(self.f_min_hz, self.bins - 1, self.bins_per_octave)
         return GaborSettings(
             Scale(self.sample_rate, "log", self.bins, self.f_min_hz, top_hz), frames=self.frames
         )

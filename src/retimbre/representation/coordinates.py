@@ -13,6 +13,9 @@ All are exact. That needs care in two places. A phase that is summed over frames
 frame; here sums and differences of phases have no error, however long a clip is (`representation.turns`). And the
 logarithm of silence is minus infinity, so a floor is added to the magnitude and taken off again.
 
+The way back is open to anything that a network says, and an untrained one may ask for the magnitude e^1000. Where a
+length is bent, it is therefore cut at `LOUDEST`, far above any sound, so that what is decoded stays finite.
+
 References:
     Engel et al. (2019), "GANSynth: Adversarial neural audio synthesis", https://arxiv.org/abs/1902.08710
     Nistal, Lattner and Richard (2020), "Comparing representations for audio synthesis using generative adversarial
@@ -28,11 +31,19 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError
-from retimbre.representation.turns import from_polar, polar, running_phase, turns_of
+from retimbre.representation.turns import MOST_TURN, from_polar, polar, running_phase, turns_of
 
 # Keeps the logarithm of silence finite; the square of 1e-15.
 _SMALLEST_POWER = 1e-30
 _SMALLEST_GATE = 1e-15  # 300 dB below the loudest cell nobody hears what the phase does
+# The largest magnitude that is decoded: a full-scale tone in 2**20 points has 2**19, a million times less. Its square,
+# summed over a long clip, still fits a float32.
+LOUDEST = 1e12
+# Phases in units of pi beyond this, at which no float has a fraction left, would overflow as radians.
+_MOST_PHASE = 1e30
+# Below the least the slope of the logarithm at silence grows out of hand. Rounding errors are those of magnitude plus
+# floor, so above the most they drown sounds that are 60 dB below full scale.
+_LEAST_FLOOR, _MOST_FLOOR = 1e-15, 1e-3
 
 
 class Coordinates(abc.ABC):
@@ -58,7 +69,10 @@ class Coordinates(abc.ABC):
     def to_spectrum(
         self, channels: Float[Tensor, "batch channels bins frames"]
     ) -> Complex[Tensor, "batch bins frames"]:
-        """Real channels to complex coefficients; any channels will do, as a generator makes them."""
+        """Real channels to complex coefficients; any channels will do, as a generator makes them.
+
+        Finite channels give finite coefficients, and where the coordinates bend magnitudes, none much above `LOUDEST`.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +132,8 @@ class Compressed(Coordinates):
         self, channels: Float[Tensor, "batch 2 bins frames"]
     ) -> Complex[Tensor, "batch bins frames"]:
         """Scales both parts back."""
-        return _raise_length(Cartesian().to_spectrum(channels), 1.0 / self.exponent)
+        most = LOUDEST**self.exponent
+        return _raise_length(Cartesian().to_spectrum(channels.clamp(-most, most)), 1.0 / self.exponent)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +141,8 @@ class Polar(Coordinates):
     """`log(|z| + floor)` and the phase.
 
     Attributes:
-        floor: Added to the magnitude, so that the logarithm of silence is finite; what is far below it is lost.
+        floor: Added to the magnitude, so that the logarithm of silence is finite; what is far below it is lost. 1e-15
+            to 1e-3.
         radians: Whether the phase is in radians; otherwise in units of pi, so that it lies in [-1, 1].
     """
 
@@ -134,7 +150,7 @@ class Polar(Coordinates):
     radians: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses a floor that is none."""
+        """Refuses a floor that is none, or that drowns sounds."""
         _check_floor(self.floor)
 
     @property
@@ -153,7 +169,9 @@ class Polar(Coordinates):
         self, channels: Float[Tensor, "batch 2 bins frames"]
     ) -> Complex[Tensor, "batch bins frames"]:
         """Magnitudes below zero, which a generator may make, count as zero; phases may have any size."""
-        angle = channels[:, 1] if self.radians else channels[:, 1] * math.pi
+        angle = channels[:, 1]
+        if not self.radians:
+            angle = angle.clamp(-_MOST_PHASE, _MOST_PHASE) * math.pi
         return from_polar(_exp(channels[:, 0], self.floor), angle)
 
 
@@ -171,7 +189,8 @@ class InstantaneousFrequency(Coordinates):
     notes is 6 dB with it and 128 dB without, and no lower than that of plain turns once these have errors of 1 %.
 
     Attributes:
-        floor: Added to the magnitude, so that the logarithm of silence is finite; what is far below it is lost.
+        floor: Added to the magnitude, so that the logarithm of silence is finite; what is far below it is lost. 1e-15
+            to 1e-3.
         radians: Whether turns are in radians; otherwise in units of pi.
         gate_db: Decibels relative to the loudest cell of the clip at which turns are halved; 0 stands for no gate.
     """
@@ -181,7 +200,7 @@ class InstantaneousFrequency(Coordinates):
     gate_db: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses a floor that is none and a gate above the loudest cell."""
+        """Refuses a floor that is none or drowns sounds, and a gate above the loudest cell."""
         _check_floor(self.floor)
         if not (math.isfinite(self.gate_db) and self.gate_db <= 0.0):
             raise ConfigError(f"gate_db must be a negative number of decibels, or 0 for none: {self.gate_db}")
@@ -208,7 +227,8 @@ class InstantaneousFrequency(Coordinates):
         """Sums the turns up, each rounded to the angle that phases are multiples of and at most 255 units of pi."""
         turns = channels[:, 1] / math.pi if self.radians else channels[:, 1]
         if self.gate_db:
-            turns = turns / self._gate(channels[:, 0])
+            # Where the gate is all but shut, a generator may ask for 1e15 turns; these have no slope either.
+            turns = (turns / self._gate(channels[:, 0])).clamp(-MOST_TURN, MOST_TURN)
         phase = running_phase(turns, spare_bits=self._spare_bits)
         return from_polar(_exp(channels[:, 0], self.floor), phase * math.pi)
 
@@ -248,12 +268,17 @@ def _stack(
 def _exp(
     log_magnitude: Float[Tensor, "batch bins frames"], floor: float
 ) -> Float[Tensor, "batch bins frames"]:
-    """Magnitudes from `log(magnitude + floor)`."""
+    """Magnitudes from `log(magnitude + floor)`, up to `LOUDEST`."""
     # Of silence this is zero exactly: the floor went through the same logarithm.
     floor_again = log_magnitude.new_tensor(floor).log().exp()
-    return (log_magnitude.exp() - floor_again).clamp_min(0.0)
+    return (log_magnitude.clamp_max(math.log(LOUDEST)).exp() - floor_again).clamp_min(0.0)
 
 
 def _check_floor(floor: float) -> None:
     if not 0.0 < floor < math.inf:
         raise ConfigError(f"floor must be a positive magnitude, got {floor}")
+    if not _LEAST_FLOOR <= floor <= _MOST_FLOOR:
+        raise ConfigError(
+            f"floor must lie between {_LEAST_FLOOR:g} and {_MOST_FLOOR:g}, got {floor:g}: a smaller one has no finite "
+            "gradient at silence, a larger one drowns soft sounds in rounding errors"
+        )

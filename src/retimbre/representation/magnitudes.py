@@ -30,7 +30,7 @@ from retimbre.core.errors import ConfigError, UserError
 from retimbre.dsp.phase import GriffinLim, PhaseGradients, PhaseMethod
 from retimbre.dsp.phase_gradient import gaussian_equivalent
 from retimbre.representation.base import Representation
-from retimbre.representation.coordinates import Cartesian
+from retimbre.representation.coordinates import LOUDEST, Cartesian
 from retimbre.representation.spectral import Spectral
 
 # Keeps the slope of the square root finite at silence; far below the last bit of any recording.
@@ -113,7 +113,8 @@ class Magnitude(Representation):
             UserError: The features have another number of bins.
         """
         check_bins(features, self.spectral.num_bins)
-        magnitudes = (features[:, 0].exp() - self.floor).clamp_min(0.0)
+        # A network may ask for any number; what no sound has would overflow.
+        magnitudes = (features[:, 0].clamp_max(math.log(LOUDEST)).exp() - self.floor).clamp_min(0.0)
         return sound_from(self.spectral, self.recovery, magnitudes, num_samples)
 
 

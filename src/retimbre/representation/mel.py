@@ -13,6 +13,7 @@ References:
 
 import dataclasses
 import functools
+import math
 from typing import ClassVar, final
 
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor
 from retimbre.dsp.filterbank import dct_matrix, mel_filterbank
 from retimbre.dsp.phase import PhaseMethod
 from retimbre.representation.base import Representation
+from retimbre.representation.coordinates import LOUDEST
 from retimbre.representation.magnitudes import (
     check_bins,
     check_floor,
@@ -32,8 +34,14 @@ from retimbre.representation.magnitudes import (
 )
 from retimbre.representation.spectral import Spectral
 
-# A bin that no band asks anything of stays as it is, instead of being divided by nothing.
+# No root is taken of less: its slope would be infinite.
 _SMALLEST_POWER = 1e-30
+# In units of the loudest band: a bin of which bands ask less stays as it is, instead of being divided by nothing.
+_SMALLEST_SHARE = 1e-20
+# A network may ask for any number: bands of no sound, and cepstra of no bands, that would overflow.
+_MOST_POWER = LOUDEST**2
+_MOST_DB = 200.0
+_MOST_CEPSTRUM = 1e6
 # Steps towards the non-negative spectrum; the bands are then within some percent of those given.
 _NON_NEGATIVE_STEPS = 30
 # Power of 1 is 0 dB. librosa's floor, and its range below the loudest cell of a clip.
@@ -124,9 +132,9 @@ class Mel(Representation):
             UserError: The features have another number of bands.
         """
         check_bins(features, self.n_mels)
-        power = features.exp() - self.floor if self.log else features
+        power = features.clamp_max(math.log(_MOST_POWER)).exp() - self.floor if self.log else features
         bands = mel_filterbank(self.sample_rate, self.n_fft, self.n_mels, like=features)
-        magnitudes = spread_bands(power[:, 0].clamp_min(0.0), bands).sqrt()
+        magnitudes = _root(spread_bands(power[:, 0].clamp(0.0, _MOST_POWER), bands))
         return sound_from(self.spectral, self.recovery, magnitudes, num_samples)
 
 
@@ -212,9 +220,9 @@ class Mfcc(Representation):
         """
         check_bins(features, self.n_mfcc)
         matrix = dct_matrix(self.n_mfcc, self.n_mels, like=features)
-        decibels = torch.einsum("cb,nkct->nkbt", matrix, features)
-        # A network may ask for any number; 200 dB is far beyond any clip and still a finite power.
-        power = torch.pow(10.0, decibels.clamp_max(200.0) / 10.0) - _LEAST_POWER
+        within = features.clamp(-_MOST_CEPSTRUM, _MOST_CEPSTRUM)
+        decibels = torch.einsum("cb,nkct->nkbt", matrix, within).clamp_max(_MOST_DB)
+        power = torch.pow(10.0, decibels / 10.0) - _LEAST_POWER
         return self.mel.decode(power.clamp_min(0.0), num_samples=num_samples)
 
 
@@ -224,20 +232,27 @@ def spread_bands(
     """The non-negative spectrum whose bands are closest to the given ones in mean square, about.
 
     Multiplicative updates from the pseudo-inverse without its negative parts, which come from neighbouring triangles
-    and would leave holes between partials.
+    and would leave holes between partials. Powers of the loudest band of the clip are the unit, so that products neither
+    overflow nor vanish; since twice the bands give twice the spectrum, the unit has no gradient of its own.
 
     References:
         Lee and Seung (2001), "Algorithms for non-negative matrix factorization", equation 4,
         https://papers.nips.cc/paper/1861-algorithms-for-non-negative-matrix-factorization
     """
-    inverse = _pseudo_inverse(matrix)
-    spectrum = (inverse @ bands).clamp_min(0.0)
+    loudest = bands.detach().amax(dim=(1, 2), keepdim=True).clamp_min(_SMALLEST_POWER)
+    bands = bands / loudest
+    spectrum = (_pseudo_inverse(matrix) @ bands).clamp_min(0.0)
     # Where the pseudo-inverse is negative the updates need something to multiply: a little of the plain transpose.
     spectrum = spectrum + 1e-3 * (matrix.T @ bands) / matrix.square().sum(dim=0).clamp_min(1e-12)[:, None]
     gram, wanted = matrix.T @ matrix, matrix.T @ bands
     for _ in range(_NON_NEGATIVE_STEPS):
-        spectrum = spectrum * wanted / (gram @ spectrum).clamp_min(_SMALLEST_POWER)
-    return spectrum
+        spectrum = spectrum * (wanted / (gram @ spectrum).clamp_min(_SMALLEST_SHARE))
+    return spectrum * loudest
+
+
+def _root(power: Float[Tensor, "batch bins frames"]) -> Float[Tensor, "batch bins frames"]:
+    """Magnitudes, whose slope is zero where there is nothing."""
+    return torch.where(power > _SMALLEST_POWER, power.clamp_min(_SMALLEST_POWER).sqrt(), 0.0)
 
 
 @functools.lru_cache(maxsize=32)

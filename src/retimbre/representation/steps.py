@@ -89,6 +89,10 @@ class DecibelSpectrogram(Representation):
     hop_length: int = 256
     trainable: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuses settings that define no transform."""
+        _ = self.stft_settings
+
     @property
     def exact(self) -> bool:
         """It keeps neither phase nor level."""
@@ -173,6 +177,11 @@ class LogMel(Representation):
     hop_length: int = 256
     n_mels: int = 128
 
+    def __post_init__(self) -> None:
+        """Refuses settings that define no transform, and bands that are none or too many."""
+        _ = self.stft_settings
+        mel_filterbank(self.sample_rate, self.n_fft, self.n_mels, like=torch.zeros(()))
+
     @property
     def exact(self) -> bool:
         """It keeps neither phase nor level."""
@@ -196,9 +205,8 @@ class LogMel(Representation):
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 1 bands frames"]:
         """Audio to decibels."""
         check_finite(audio)
-        settings = StftSettings(n_fft=self.n_fft, hop_length=self.hop_length, center=False)
         padding = same_padding(audio.shape[-1], self.n_fft, self.hop_length)
-        spectrum = power(functional.pad(audio, padding), settings)
+        spectrum = power(functional.pad(audio, padding), self.stft_settings)
         bands = mel_filterbank(self.sample_rate, self.n_fft, self.n_mels, like=audio)
         return decibels_below_maximum(bands @ spectrum)[:, None]
 
@@ -207,3 +215,8 @@ class LogMel(Representation):
     ) -> Float[Tensor, "batch samples"]:
         """Not possible: there is no phase."""
         raise refuse_to_decode("log-mel", "phase")
+
+    @property
+    def stft_settings(self) -> StftSettings:
+        """The transform of a clip that has been padded."""
+        return StftSettings(n_fft=self.n_fft, hop_length=self.hop_length, center=False)

@@ -21,7 +21,7 @@ _SMALLEST_POWER = 1e-30
 _PHASE_BITS = {torch.float32: 23, torch.float64: 52}
 _INTEGERS = {torch.float32: torch.int32, torch.float64: torch.int64}
 # Turns beyond this many units of pi, which no spectrum has, would not fit the integers.
-_MOST_TURN = 255.0
+MOST_TURN = 255.0
 
 
 def polar(
@@ -85,7 +85,7 @@ class _RunningPhase(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, turns: Float[Tensor, "*shape"], bits: int) -> Float[Tensor, "*shape"]:
         """Turns in units of pi."""
-        counts = _to_counts(turns.clamp(-_MOST_TURN, _MOST_TURN), bits)
+        counts = _to_counts(turns.clamp(-MOST_TURN, MOST_TURN), bits)
         return _from_counts(counts.cumsum(dim=-1, dtype=counts.dtype), turns.dtype)
 
     @staticmethod

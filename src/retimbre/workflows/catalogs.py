@@ -4,6 +4,7 @@ A catalog is a dictionary literal in the package that owns its things. This modu
 reader wants to know about its entries; it imports a catalog only when asked for it.
 """
 
+import dataclasses
 import importlib.resources
 import inspect
 import json
@@ -65,11 +66,24 @@ def _representations() -> list[Row]:
     ]
 
 
-def _what_it_is(representation: object) -> str:
-    """The line that its class opens with and, where a choice of coordinates tells entries apart, theirs."""
+def _what_it_is(representation: Any) -> str:
+    """The line that its class opens with, that of its coordinates, and the settings that tell it from its like."""
+    from retimbre.representation.catalog import settings_of
+
     coordinates = getattr(representation, "coordinates", None)
-    lines = [_first_line(representation), *([_first_line(coordinates)] if coordinates else [])]
-    return " ".join(lines)
+    plain = type(representation)()
+    lines = [_first_line(representation)]
+    if coordinates:
+        lines.append(_first_line(coordinates))
+        plain = dataclasses.replace(plain, coordinates=type(coordinates)())
+    usual = settings_of(plain)
+    # The sample rate is whichever is asked for.
+    own = [
+        f"{name}={value}"
+        for name, value in settings_of(representation).items()
+        if value != usual[name] and name != "sample_rate"
+    ]
+    return " ".join([*lines, f"With {', '.join(own)}."] if own else lines)
 
 
 def _models() -> list[Row]:

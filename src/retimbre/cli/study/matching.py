@@ -49,7 +49,7 @@ def matching(
     Example:
         retimbre study matching --budget smoke --out out/study
     """
-    from retimbre.workflows.study.matching import StudyOptions, study_matching
+    from retimbre.workflows.study.matching.study import StudyOptions, study_matching
 
     overrides = (*(settings or ()), *([f"seed={seed}"] if seed >= 0 else ()))
     if folds:
@@ -72,8 +72,8 @@ def _cross_validate(
     runs: list[Path], out: Path, budget: str, turns: tuple[int, str], overrides: tuple[str, ...]
 ) -> dict[str, Any]:
     """Every run file in as many turns as there are folds, each in a folder of its own."""
-    from retimbre.workflows.study.contest import BUDGETS
-    from retimbre.workflows.study.folds import FoldsOptions, cross_validate
+    from retimbre.workflows.study.matching.contest import BUDGETS
+    from retimbre.workflows.study.matching.folds import FoldsOptions, cross_validate
 
     if not runs:
         raise ConfigError("--folds needs the run files that are cross-validated")

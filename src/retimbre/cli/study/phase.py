@@ -1,7 +1,7 @@
 """`retimbre study phase`: how well each method finds phases again."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,18 +30,27 @@ def phase(
     """Compares ways to find the phases that a spectrogram has lost.
 
     Griffin-Lim and phase gradient heap integration, at 75 and 87.5 % overlap: spectral convergence with its 95 %
-    interval over sounds, per family of sounds, and speed. Run it again to go on where it stopped.
+    interval over sounds, per family of sounds, and speed. Files that cannot be read are listed and the rest is done;
+    silence is named and left out. Run it again to go on where it stopped.
 
     Example:
         retimbre study phase examples --out out/phase
     """
-    from retimbre.workflows.study.phase import PhaseOptions, study_phase
+    from retimbre.workflows.study.phase.study import PhaseOptions, partial_failure, study_phase
 
     options = PhaseOptions(tuple(sounds or (Path("examples"),)), tuple(methods or ()), seed, workers)
     result = study_phase(out, options, tell=console.say)
     if json:
         console.show_json(result)
-        return
+    else:
+        _show(result["rows"])
+        console.show(f"report: {out / 'report.md'}")
+    error = partial_failure(result)
+    if error:
+        raise error
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
     console.show_table(
         [
             {
@@ -51,8 +60,7 @@ def phase(
                 "95 %": f"{row['low_db']:.2f} to {row['high_db']:.2f}",
                 "times real time": f"{row['times_real_time']:.0f}",
             }
-            for row in result["rows"]
+            for row in rows
             if row["family"] == "all"
         ]
     )
-    console.show(f"report: {out / 'report.md'}")

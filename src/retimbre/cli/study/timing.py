@@ -32,7 +32,7 @@ def timing(
     Example:
         retimbre study timing --representations stft,mdct --out out/timing
     """
-    from retimbre.workflows.study.timing import TimingOptions, study_timing
+    from retimbre.workflows.study.timing.study import TimingOptions, study_timing
 
     names = tuple(name for text in representations or () for name in text.split(",") if name)
     options = TimingOptions(names, seconds, batch, device)

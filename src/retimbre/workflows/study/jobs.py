@@ -4,18 +4,24 @@ A part writes what it has found to a file of its own as it goes, and does nothin
 matter where a study is stopped, by a time limit, by a signal, or because a process is killed: run again, it does what
 is missing. Each process computes with one thread, so that parts side by side do not fight over cores and a figure does
 not depend on how many there were.
+
+Ctrl-C reaches every process of a terminal's group at once. Only the one that the user started may answer it, or there
+are as many answers as processes: the others never hear it, and are ended by the first, with whatever they are at.
 """
 
 import contextlib
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 
 from retimbre.core.errors import RetimbreError
+
+Result = TypeVar("Result")
 
 
 @runtime_checkable
@@ -66,15 +72,65 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _side_by_side(jobs: Sequence[Job], workers: int, tell: Callable[[str], object]) -> list[str]:
-    failures: list[str] = []
+@contextlib.contextmanager
+def in_processes(
+    calls: Sequence[Callable[[], Result]], workers: int, *, threads: int | None = 1
+) -> Iterator[list[Future[Result]]]:
+    """Makes calls in processes of their own; when the block ends early, by an error or Ctrl-C, so do they, at once.
+
+    Args:
+        calls: What can be sent to another process.
+        workers: Processes side by side.
+        threads: With which torch computes in each; None for as many as it likes.
+
+    Yields:
+        What will be the result of each call, in their order.
+    """
+    others = set(multiprocessing.active_children())
     # A process that is forked while threads of a library run may hang, so each starts afresh.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures: dict[Future[str], Job] = {pool.submit(job.run): job for job in jobs}
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(threads,))
+    try:
+        with _ctrl_c_held_back():
+            futures = [pool.submit(call) for call in calls]
+        yield futures
+    except BaseException:
+        # Whatever comes meanwhile must wait, or a second Ctrl-C leaves processes behind.
+        with _ctrl_c_held_back():
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+        raise
+    pool.shutdown()
+
+
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Lets Ctrl-C wait until the block ends; processes that are started inside never hear it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(threads: int | None) -> None:
+    """What a process does first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def _side_by_side(jobs: Sequence[Job], workers: int, tell: Callable[[str], object]) -> list[str]:
+    failures: list[str] = []
+    with in_processes([job.run for job in jobs], workers) as futures:
+        job_of = dict(zip(futures, jobs, strict=True))
         for future in as_completed(futures):
             error = future.exception()
-            tell(_failed(futures[future], error, failures) if error else future.result())
+            tell(_failed(job_of[future], error, failures) if error else future.result())
     return failures
 
 

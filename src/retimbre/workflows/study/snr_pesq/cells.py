@@ -8,7 +8,8 @@ further SNR or more repeats join what is there.
      "clean": 4.64,                                  PESQ of the round trip without noise
      "rows": [{"snr_db": 0.0, "repeat": 0, "pesq": 1.21, "problem": ""}, ...]}
 
-Where PESQ can give no figure, `pesq` is null and `problem` says why.
+Where PESQ can give no figure, `pesq` is null and `problem` says why. A file that is damaged counts as none: the cell is
+done again.
 """
 
 import dataclasses
@@ -33,6 +34,9 @@ from retimbre.workflows.study.snr_pesq.fronts import Front
 from retimbre.workflows.study.snr_pesq.noise import noise_at_snr, with_noise
 
 Row = dict[str, Any]
+
+# What a row holds, and as which type.
+_COLUMNS = {"snr_db": (int, float), "repeat": int, "pesq": (int, float, type(None)), "problem": str}
 
 
 @final
@@ -115,6 +119,7 @@ class Cell:
             ExistsError: The file is of another seed, sound or representation.
         """
         started_s = time.time()
+        again = ", again because its file was damaged" if self._is_damaged else ""
         content = self._read()
         missing = self._missing(content["rows"])
         if not missing:
@@ -131,14 +136,18 @@ class Cell:
             content["rows"] += [trip.row(snr_db, repeat) for repeat in repeats]
             write_json(self.path, content)
             done += 1
-        return f"{self.name}: {done} SNRs in {time.time() - started_s:.1f} s"
+        return f"{self.name}: {done} SNRs in {time.time() - started_s:.1f} s{again}"
 
     def transform(self) -> Representation:
         """The representation for this sound's rate."""
         return self.front.transform(self.sample_rate)
 
+    @property
+    def _is_damaged(self) -> bool:
+        return self.path.is_file() and _content_of(self.path) is None
+
     def _read(self) -> dict[str, Any]:
-        """The content of the file; an empty one where there is none."""
+        """The content of the file; an empty one where there is none, or a damaged one."""
         facts = {
             "seed": self.grid.seed,
             "sound": self.digest,
@@ -147,9 +156,9 @@ class Cell:
             "averages": self.front.averages,
             "pesq": library_version(),
         }
-        if not self.path.is_file():
+        content = _content_of(self.path)
+        if content is None:
             return {"facts": facts, "clean": None, "rows": []}
-        content = json.loads(self.path.read_text(encoding="utf-8"))
         differing = sorted(key for key in facts if content["facts"].get(key) != facts[key])
         if differing:
             raise ExistsError(f"{self.path} is of another {' and '.join(differing)}; take another folder")
@@ -163,6 +172,31 @@ class Cell:
             for snr in self.grid.snrs_db
         ]
         return [(snr, repeats) for snr, repeats in lacking if repeats]
+
+
+def _content_of(path: Path) -> dict[str, Any] | None:
+    """The content of a cell's file; None where there is none that can be understood."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    return content if _is_cell(content) else None
+
+
+def _is_cell(content: Any) -> bool:
+    if not isinstance(content, dict) or not {"facts", "clean", "rows"} <= content.keys():
+        return False
+    rows = content["rows"]
+    return (
+        isinstance(content["facts"], dict)
+        and isinstance(content["clean"], (int, float, type(None)))
+        and isinstance(rows, list)
+        and all(isinstance(row, dict) and _is_row(row) for row in rows)
+    )
+
+
+def _is_row(row: Row) -> bool:
+    return all(column in row and isinstance(row[column], kind) for column, kind in _COLUMNS.items())
 
 
 @final

@@ -27,13 +27,14 @@ from retimbre.core.files import write_json, write_text
 from retimbre.dsp import audiofile
 from retimbre.metrics.speech import LONGEST_S, SHORTEST_S, Band, library_version
 from retimbre.training.devices import describe
+from retimbre.workflows.study.folder import study_folder
 from retimbre.workflows.study.jobs import run_jobs
+from retimbre.workflows.study.rows import rows_csv
 from retimbre.workflows.study.snr_pesq.cells import Cell, Grid
 from retimbre.workflows.study.snr_pesq.curves import cell_rows, curves, point_rows, standing_rows
 from retimbre.workflows.study.snr_pesq.fronts import MIDDLE_SETTING, Front, few_fronts, fronts, overlap_of
 from retimbre.workflows.study.snr_pesq.page import write_pages
 from retimbre.workflows.study.snr_pesq.speech import Speech, read_all, vowels
-from retimbre.workflows.study.tables import rows_csv
 
 Wavs = Literal["few", "all", "none"]
 
@@ -123,12 +124,12 @@ def study_snr_pesq(
     Raises:
         AudioError: No sound can be used.
         ConfigError: There is no such representation, or it cannot be turned back into sound.
-        ExistsError: The folder holds figures of another seed, sound or representation.
+        ExistsError: The folder holds figures of another seed, sound or representation, or is a file.
         MissingExtra: The library of PESQ is not installed.
     """
-    options = (options or SnrPesqOptions()).within_budget()
+    folder, options = study_folder(out), (options or SnrPesqOptions()).within_budget()
     library_version()
-    folder, chosen = Path(out), options.chosen()
+    chosen = options.chosen()
     sounds, refused = _sounds(options)
     for line in [*refused, *(f"{each.name}: {remark}" for each in sounds for remark in each.remarks)]:
         tell(line)

@@ -11,10 +11,9 @@ a study goes on where it stopped, and a further run file joins a table that is t
 """
 
 import dataclasses
-import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any, final
 
@@ -22,10 +21,13 @@ from retimbre.core.errors import ConfigError, PartialFailure, RetimbreError
 from retimbre.core.files import sha256_of, write_json, write_text
 from retimbre.matching.inverter import load_inverter
 from retimbre.training import devices
-from retimbre.workflows.study.contest import BUDGETS, Entrant, entrants
-from retimbre.workflows.study.measure import Marks, heard_in, mark, test_clips
-from retimbre.workflows.study.page import report_page
-from retimbre.workflows.study.tables import Standing, knob_rows, model_row, rows_csv
+from retimbre.workflows.study.folder import study_folder
+from retimbre.workflows.study.jobs import in_processes
+from retimbre.workflows.study.matching.contest import BUDGETS, Entrant, entrants
+from retimbre.workflows.study.matching.measure import Marks, heard_in, mark, test_clips
+from retimbre.workflows.study.matching.page import report_page
+from retimbre.workflows.study.matching.tables import Standing, knob_rows, model_row
+from retimbre.workflows.study.rows import rows_csv
 from retimbre.workflows.training.fit import run_session
 from retimbre.workflows.training.kind import Session
 from retimbre.workflows.training.run import RunFolder
@@ -86,7 +88,7 @@ def study_matching(
         PartialFailure: Trainings failed; the others are done.
     """
     options = options or StudyOptions()
-    folder = Path(out)
+    folder = study_folder(out)
     contest = entrants(options.run_files, options.budget, options.overrides, folder / "embeddings")
     deadline_s = time.time() + options.minutes * 60 if options.minutes else float("inf")
     jobs = [Job(tuple(each), folder, options, deadline_s) for each in _groups(contest)]
@@ -137,12 +139,11 @@ def _run(jobs: Sequence[Job], workers: int, tell: Tell) -> list[str]:
             for line in lines:
                 tell(line)
         return failures
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = {pool.submit(job.run): job for job in jobs}
+    with in_processes([job.run for job in jobs], workers, threads=None) as futures:
+        job_of = dict(zip(futures, jobs, strict=True))
         for future in as_completed(futures):
             error = future.exception()
-            lines = [_failure(futures[future], error, failures)] if error else future.result()
+            lines = [_failure(job_of[future], error, failures)] if error else future.result()
             for line in lines:
                 tell(line)
     return failures

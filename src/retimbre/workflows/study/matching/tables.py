@@ -1,17 +1,21 @@
 """The comparison of inverters as rows: one per model, one per model and knob."""
 
-import csv
 import dataclasses
 import functools
-import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, final
 
 from retimbre.matching.inverter import InverterConfig, load_inverter
 from retimbre.metrics.bootstrap import Bootstrap, bootstrap
-from retimbre.workflows.study.contest import PAPER_RANKS, PAPER_SYNTH, Entrant
-from retimbre.workflows.study.measure import OBSERVABLE_SHARE, RESAMPLES, KnobVerdict, Marks, verdicts
+from retimbre.workflows.study.matching.contest import PAPER_RANKS, PAPER_SYNTH, Entrant
+from retimbre.workflows.study.matching.measure import (
+    OBSERVABLE_SHARE,
+    RESAMPLES,
+    KnobVerdict,
+    Marks,
+    verdicts,
+)
 from retimbre.workflows.training.run import RunFolder
 
 Row = dict[str, Any]
@@ -88,18 +92,3 @@ def knob_rows(standing: Standing, heard: Mapping[str, float]) -> list[Row]:
         }
         for each in standing.verdicts
     ]
-
-
-def rows_csv(rows: Sequence[Row]) -> str:
-    """Rows of equal columns as CSV; lists are joined by spaces."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["name"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list):
-        return " ".join(value)
-    return f"{value:.7g}" if isinstance(value, float) else value

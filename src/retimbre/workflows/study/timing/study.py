@@ -8,6 +8,7 @@ calls the fastest counts: everything else on a machine only ever adds to the tim
     OUT/rows/NAME.json     what was measured of an entry; it is not measured again
     OUT/timing.csv         a row per entry
     OUT/timing.json        the rows and what they depend on: clips, device, threads, versions
+    OUT/costs.png          time and memory of all entries as bars
     OUT/report.md          the same for a reader
 """
 
@@ -27,12 +28,14 @@ from retimbre.core.errors import ConfigError
 from retimbre.core.files import fingerprint, write_json, write_text
 from retimbre.core.random import generator
 from retimbre.dsp.stft import StftSettings, magnitude
+from retimbre.representation.aliases import resolve
 from retimbre.representation.base import Representation
 from retimbre.representation.catalog import REPRESENTATIONS, representation
 from retimbre.training.devices import describe, pick_device
-from retimbre.workflows.evaluation.page import table
-from retimbre.workflows.study.memory import peak_bytes
-from retimbre.workflows.study.tables import rows_csv
+from retimbre.workflows.study.folder import study_folder
+from retimbre.workflows.study.rows import rows_csv
+from retimbre.workflows.study.timing.memory import peak_bytes
+from retimbre.workflows.study.timing.page import costs_png, report_page
 
 SAMPLE_RATE_HZ = 16_000
 # Calls are repeated until this much time is spent, but no more often than this.
@@ -48,7 +51,7 @@ class TimingOptions:
     """What is timed.
 
     Attributes:
-        representations: Names in the catalog; empty for all.
+        representations: Names in the catalog, or earlier spellings of them; empty for all.
         seconds: Length of a clip.
         batch: Clips at once.
         device: `auto`, `cpu` or `cuda`.
@@ -88,8 +91,9 @@ def study_timing(
     Raises:
         ConfigError: A name is in no catalog, or an option is out of range.
     """
-    options, folder = options or TimingOptions(), Path(out)
-    names = options.representations or tuple(REPRESENTATIONS)
+    options, folder = options or TimingOptions(), study_folder(out)
+    # An earlier spelling and the name that it stands for are one row.
+    names = dict.fromkeys(resolve(name) for name in options.representations or REPRESENTATIONS)
     chosen = {name: representation(name, SAMPLE_RATE_HZ) for name in names}
     device = pick_device(options.device)
     facts = _facts(options, device)
@@ -106,6 +110,7 @@ def study_timing(
         rows.append(row)
     result = {**facts, "rows": rows}
     write_text(folder / "timing.csv", rows_csv(rows))
+    costs_png(rows, folder / "costs.png")
     write_text(folder / "report.md", report_page(result))
     write_json(folder / "timing.json", result)
     return result
@@ -169,53 +174,6 @@ def _fastest_s(call: Callable[[], Tensor], device: torch.device) -> float:
         took_s = time.perf_counter() - start
         best_s, spent_s, repeats = min(best_s, took_s), spent_s + took_s, repeats + 1
     return best_s
-
-
-def report_page(result: dict[str, Any]) -> str:
-    """The page: what was measured on what, and a row per entry."""
-    heading = [
-        "representation",
-        "exact",
-        "features of a clip",
-        "values per sample",
-        "encode ms",
-        "x real time",
-    ]
-    heading += ["MB", "decode ms", "x real time", "MB", "SNR dB", "convergence dB"]
-    rows = [
-        [
-            f"`{row['name']}`",
-            "yes" if row["exact"] else "no",
-            row["shape"],
-            f"{row['values_per_sample']:.2f}",
-            *(_figure(row[name], digits) for name, digits in _COLUMNS),
-        ]
-        for row in result["rows"]
-    ]
-    about = (
-        f"{result['batch']} clips of {result['seconds']:g} s at {SAMPLE_RATE_HZ:,} Hz at once, float32, on "
-        f"{result['device']}, {result['hardware']['threads']} threads, torch {result['hardware']['torch']}. Times are "
-        "milliseconds per clip, the fastest of several calls after a warm-up; MB is the memory that the first call "
-        "takes at its highest, per clip. SNR compares samples; convergence is the spectral convergence of "
-        "magnitudes, which does not mind an estimated phase (lower is better)."
-    )
-    return f"# What the representations cost\n\n{about}\n\n{table(heading, rows)}\n"
-
-
-_COLUMNS = (
-    ("encode_ms", 3),
-    ("encode_x", 0),
-    ("encode_mb", 2),
-    ("decode_ms", 3),
-    ("decode_x", 0),
-    ("decode_mb", 2),
-    ("snr_db", 0),
-    ("convergence_db", 1),
-)
-
-
-def _figure(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def _facts(options: TimingOptions, device: torch.device) -> dict[str, Any]:

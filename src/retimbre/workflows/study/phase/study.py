@@ -8,9 +8,12 @@
 Each sound is analysed, its phases are thrown away, and a method makes sound from the magnitudes. The spectral
 convergence says how far the magnitudes of that sound are from the given ones, in decibels. No method sees any other
 method's result, so a part that is done is not done again, as long as sounds and settings are the same.
+
+Sounds that cannot be read are listed and the rest is studied; silent ones are named and left out.
 """
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -23,21 +26,20 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError, PartialFailure
 from retimbre.core.files import fingerprint, sha256_of, write_json, write_text
-from retimbre.dsp.audiofile import find_sounds, probe, read
 from retimbre.dsp.phase import GriffinLim, PhaseGradients, PhaseMethod, spectral_convergence_db
 from retimbre.dsp.stft import StftSettings, magnitude
 from retimbre.metrics.bootstrap import Bootstrap, bootstrap
+from retimbre.workflows.study.folder import study_folder
 from retimbre.workflows.study.jobs import run_jobs
-from retimbre.workflows.study.phase_page import convergence_png, report_page
-from retimbre.workflows.study.tables import rows_csv
+from retimbre.workflows.study.phase.page import convergence_png, report_page
+from retimbre.workflows.study.phase.sounds import MOST_SECONDS, N_FFT, SAMPLE_RATE, choose, listen
+from retimbre.workflows.study.rows import rows_csv
 
-SAMPLE_RATE = 16_000
-# As long as a note of NSynth.
-MOST_SECONDS = 4.0
-N_FFT = 1024
 # Share of a frame that the next one repeats, in percent: samples from one frame to the next.
 OVERLAPS = {"75": N_FFT // 4, "87.5": N_FFT // 8}
 ALL = "all"
+# Rounding of float32, 2^-24 of what is given: no sound can be said to be nearer, and one that is equal has a mean.
+_NEAREST_DB = -144.0
 
 Tell = Callable[[str], object]
 
@@ -98,36 +100,54 @@ def study_phase(out: str | Path, options: PhaseOptions, *, tell: Tell = lambda l
     without one make the family "other".
 
     Returns:
-        Under `rows` a row per method, overlap and family; `settings` is what they depend on.
+        Under `rows` a row per method, overlap and family; `settings` is what they depend on. `refused`, `left_out` and
+        `failed` list the files that could not be read, the sounds that say nothing, and the parts that went wrong;
+        `partial_failure` makes an error of the first and the last.
 
     Raises:
-        AudioError: A sound is missing, or cannot be read.
-        PartialFailure: Parts failed; the others are done.
+        AudioError: There is no sound that can be used.
     """
-    folder, paths = Path(out), tuple(find_sounds(options.sounds))
-    for path in paths:
-        probe(path)
+    folder, sounds = study_folder(out), choose(options.sounds)
+    for line in (*sounds.refused, *sounds.left_out):
+        tell(f"left out: {line}")
     names = options.methods or tuple(contenders(options.seed))
     parts = [
-        Part(name, overlap, paths, options.seed, folder / "parts" / f"{name}-{overlap}.json")
+        Part(name, overlap, sounds.used, options.seed, folder / "parts" / f"{name}-{overlap}.json")
         for overlap in OVERLAPS
         for name in names
     ]
     failures = run_jobs(parts, options.workers, tell)
-    rows = [row for part in parts if part.path.is_file() for row in part.rows()]
-    result = {"settings": _settings(options.seed), "sounds": len(paths), "rows": rows}
+    rows = [row for part in parts if part.done for row in part.rows()]
+    result = {
+        "settings": _settings(options.seed),
+        "sounds": len(sounds.used),
+        "refused": list(sounds.refused),
+        "left_out": list(sounds.left_out),
+        "failed": failures,
+        "rows": rows,
+    }
+    write_json(folder / "study.json", result)
     if rows:
-        write_json(folder / "study.json", result)
         write_text(folder / "table.csv", rows_csv(rows))
         convergence_png(rows, folder / "convergence.png")
         write_text(folder / "report.md", report_page(result))
-    if failures:
-        raise PartialFailure(f"{len(failures)} of {len(parts)} parts failed: {failures[0]}")
     return result
 
 
+def partial_failure(result: dict[str, Any]) -> PartialFailure | None:
+    """The error to end with where files were refused or parts failed; None where all went well."""
+    lines = [*result["refused"], *result["failed"]]
+    return PartialFailure(f"{len(lines)} sounds or parts of the study failed: {lines[0]}") if lines else None
+
+
 def _settings(seed: int) -> dict[str, Any]:
-    return {"sample_rate": SAMPLE_RATE, "most_seconds": MOST_SECONDS, "n_fft": N_FFT, "seed": seed}
+    return {
+        "sample_rate": SAMPLE_RATE,
+        "most_seconds": MOST_SECONDS,
+        "n_fft": N_FFT,
+        "nearest_db": _NEAREST_DB,
+        "seed": seed,
+    }
 
 
 @final
@@ -146,12 +166,18 @@ class Part:
         """For the line that tells of it."""
         return f"{self.method} at {self.overlap} %"
 
+    @property
+    def done(self) -> bool:
+        """Whether its file has these sounds and settings."""
+        if not self.path.is_file():
+            return False
+        return json.loads(self.path.read_text(encoding="utf-8"))["facts"] == self.facts
+
     def run(self) -> str:
         """Measures every sound, unless that is done."""
-        facts = self._facts()
-        if not self.path.is_file() or json.loads(self.path.read_text(encoding="utf-8"))["facts"] != facts:
+        if not self.done:
             found = [self._measure(path) for path in self.sounds]
-            write_json(self.path, {"facts": facts, "sounds": found})
+            write_json(self.path, {"facts": self.facts, "sounds": found})
         mean = self.rows()[0]["mean_db"]
         return f"{self.name} overlap: {mean:.2f} dB"
 
@@ -164,7 +190,9 @@ class Part:
             for name in (ALL, *(families if len(families) > 1 else ()))
         ]
 
-    def _facts(self) -> str:
+    @functools.cached_property
+    def facts(self) -> str:
+        """The fingerprint of all that its figures depend on."""
         contender = contenders(self.seed)[self.method]
         return fingerprint(
             {
@@ -177,7 +205,7 @@ class Part:
         )
 
     def _measure(self, path: Path) -> dict[str, Any]:
-        samples = read(path, sample_rate=SAMPLE_RATE, max_seconds=MOST_SECONDS).samples[None]
+        samples = listen(path)[None]
         contender = contenders(self.seed)[self.method]
         settings = StftSettings(N_FFT, OVERLAPS[self.overlap], window=contender.window)
         given = magnitude(samples, settings)
@@ -192,7 +220,7 @@ class Part:
         return {
             "name": path.name,
             "family": family if dash else "other",
-            "convergence_db": _finite(spectral_convergence_db(given, back, settings)),
+            "convergence_db": _at_best(spectral_convergence_db(given, back, settings)),
             "seconds": samples.shape[1] / SAMPLE_RATE,
             "spent_s": spent_s,
         }
@@ -214,6 +242,5 @@ class Part:
         }
 
 
-def _finite(convergence_db: Float[Tensor, " one"]) -> float:
-    # Silence comes back as silence, at minus infinity; -300 dB is as good and has a mean.
-    return max(convergence_db.item(), -300.0)
+def _at_best(convergence_db: Float[Tensor, " one"]) -> float:
+    return max(convergence_db.item(), _NEAREST_DB)

@@ -24,7 +24,8 @@ def report_page(result: dict[str, Any]) -> str:
         "given, in dB: lower is better. Means over sounds, with their 95 % bootstrap interval. `griffin-lim-N` is the "
         "fast variant with momentum 0.99 and N iterations, `pghi` integrates phase gradients, and the number after it "
         "counts projections; `hann` names the window, otherwise it is the truncated Gaussian. Times real time: on one "
-        "core of the machine that ran this, from magnitudes to sound, a sound at a time."
+        "core of the machine that ran this, from magnitudes to sound, a sound at a time. Silence and sounds shorter "
+        "than a frame are left out."
     )
     parts = ["# Phase recovery", about, "![Spectral convergence](convergence.png)"]
     for overlap in dict.fromkeys(row["overlap"] for row in rows):
@@ -32,7 +33,13 @@ def report_page(result: dict[str, Any]) -> str:
         parts += [f"## {overlap} % overlap", _methods(chosen)]
         if any(row["family"] != "all" for row in chosen):
             parts.append(_families(chosen))
+    parts += _not_studied("Could not be read", result["refused"])
+    parts += _not_studied("Left out", result["left_out"])
     return "\n\n".join(parts) + "\n"
+
+
+def _not_studied(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {title}", "\n".join(f"- {line}" for line in lines)] if lines else []
 
 
 def _methods(rows: Sequence[Row]) -> str:
