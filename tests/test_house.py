@@ -160,6 +160,13 @@ def test_every_command_line_in_the_documentation_is_understood(page: str) -> Non
         assert parses(line), f"{page}: {line}"
 
 
+@pytest.mark.parametrize("page", sorted(in_house([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])))
+def test_every_link_of_a_page_to_a_file_leads_to_one(page: str) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", (ROOT / page).read_text(encoding="utf-8"))
+    files = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in files if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
 def test_the_readme_shows_command_lines() -> None:
     assert any(command_lines((ROOT / "README.md").read_text(encoding="utf-8")))
 

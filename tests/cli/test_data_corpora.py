@@ -105,3 +105,44 @@ def test_files_that_fail_are_listed_up_to_a_limit_and_the_exit_status_says_so(no
     assert lines[-1] == "error: 2 of 36 files could not be used; the rest is done"
     assert lines[-2] == "warning: failed 2, passed over 30 in all; rejects.jsonl lists them"
     assert len(lines) == 22
+
+
+def test_odd_recordings_are_said_in_one_line_by_every_import_and_by_the_check(words, tmp_path, capsys):
+    line = "of the recordings: 6 at 8000 Hz\n"
+    commands = (["speech-commands", str(words), "--words", "all"], ["folder", str(words)])
+    for number, command in enumerate(commands):
+        out = str(tmp_path / str(number))
+        assert run(["data", *command, "--out", out]) == 0
+        assert line in capsys.readouterr().out
+        assert run(["data", "check", out]) == 0
+        assert line in capsys.readouterr().out
+
+
+def test_the_check_shows_lengths_as_a_range_and_every_rate_with_its_count(notes, capsys):
+    soundfile.write(notes / "audio" / "bass_acoustic_000-024-100.wav", np.sin(np.arange(900) / 9) / 2, 8000)
+    assert run(["data", "check", str(notes)]) == 0
+    assert "  900 to 4000 samples each; 5 at 16000 Hz, 1 at 8000 Hz; shards: 0\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("field", ["name", "instrument_str"])
+@pytest.mark.parametrize("mark", ["\n", "\x1b", "\x00", "\u2028", "\ud800"])
+def test_a_note_whose_name_would_break_the_line_is_left_out_on_one_line(field, mark, notes, capsys):
+    table = json.loads((notes / "examples.json").read_text())
+    entry = dict(next(iter(table.values())))
+    name = f"with{mark}nl" if field == "name" else "of_an_instrument"
+    table[name] = entry if field == "name" else {**entry, field: f"with{mark}nl"}
+    (notes / "examples.json").write_text(json.dumps(table))
+    assert run(["data", "check", str(notes)]) == 1
+    out, err = capsys.readouterr()
+    line = next(line for line in out.splitlines() if "failed:" in line)
+    assert "with" in line and "nl" in line and mark not in line
+    assert err.count("\n") == 1 and mark not in err.rstrip("\n")
+
+
+def test_a_set_of_other_files_or_options_is_refused_with_their_names(notes, tmp_path, capsys):
+    arguments = ["data", "nsynth", str(notes), "--seconds", "0.1", "--out", str(tmp_path / "set")]
+    assert run(arguments) == 0
+    capsys.readouterr()
+    assert run([*arguments, "--pitch", "24-60", "--test", "0.2"]) == 2
+    said = "holds a set of other files or options (split.test, filters.pitches, files); --force"
+    assert said in capsys.readouterr().err

@@ -2,6 +2,7 @@ import pytest
 
 from retimbre.cli.app import tree
 from retimbre.corpora.catalog import CORPORA
+from retimbre.corpora.envelopes import STAGES
 from retimbre.workflows.catalogs import names
 
 
@@ -28,3 +29,7 @@ def test_the_listing_says_of_each_corpus_what_a_user_must_know(row):
 def test_what_others_recorded_says_whom_to_cite(name):
     assert CORPORA[name].citation.count("https://") == 1
     assert CORPORA[name].licence.startswith("CC BY")
+
+
+def test_the_envelope_set_is_listed_with_every_stage_of_its_labels():
+    assert CORPORA["envelopes"].labels.startswith(", ".join(STAGES))

@@ -262,7 +262,7 @@ def test_an_interrupted_set_is_gone_on_with_byte_for_byte(tmp_path, monkeypatch)
 
 def test_another_set_or_other_files_are_not_overwritten(tmp_path):
     make_envelopes(EnvelopePlan(10), tmp_path / "set")
-    with pytest.raises(ExistsError, match="other files or options"):
+    with pytest.raises(ExistsError, match=r"other files or options \(size\); --force"):
         make_envelopes(EnvelopePlan(11), tmp_path / "set")
     assert make_envelopes(EnvelopePlan(11), tmp_path / "set", force=True).size == 11
     (tmp_path / "other").mkdir()

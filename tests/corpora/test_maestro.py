@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from performances import COLUMNS, PIECES, control, make_maestro, on, write_midi, write_wave
 
@@ -70,6 +71,37 @@ def test_a_budget_of_hours_stops_before_the_piece_that_would_pass_it(raw):
     assert names(raw, hours=7.0 / 3600) == ["2004/a.wav", "2004/b.wav"]
     assert names(raw, hours=6.596 / 3600) == ["2004/a.wav", "2004/b.wav"]
     assert names(raw, hours=8.096 / 3600) == ["2004/a.wav", "2004/b.wav", "2006/c.wav", "2008/d.wav"]
+
+
+@pytest.mark.parametrize("content", ["both", "audio"])
+def test_pieces_that_turn_out_unusable_cost_no_hours(tmp_path, content):
+    raw = make_maestro(tmp_path / "raw", "none")
+    # By its header the first by name lasts 4.096 s; its samples are not numbers.
+    soundfile.write(raw / "2004/a.wav", np.full(65_536, np.nan), 16_000, "FLOAT")
+    filters = MaestroFilters(content=content, hours=3.5 / 3600)
+    made = import_performances(raw, tmp_path / "set", filters)
+    assert made.pieces == 2
+    assert [(reject.path, reject.kind) for reject in made.rejects] == [("2004/a.wav", "failed")]
+    assert "NaN" in made.rejects[0].reason
+
+
+def test_a_file_whose_end_is_days_away_is_named_and_the_rest_is_done(tmp_path):
+    raw = make_maestro(tmp_path / "raw", "none")
+    write_midi(raw / "2004/a.midi", [on(0, 60), on(0x0FFFFFFF, 60, 0)])
+    made = import_performances(raw, tmp_path / "set", MaestroFilters(content="midi"))
+    assert made.pieces == 3
+    assert [(reject.path, reject.reason) for reject in made.rejects] == [
+        ("2004/a.midi", "lasts 279,620 s; takes at most 14,400")
+    ]
+
+
+@pytest.mark.parametrize("content", ["both", "midi"])
+def test_a_chunk_of_fewer_samples_than_states_is_refused(tmp_path, raw, content):
+    filters = MaestroFilters(content=content)
+    with pytest.raises(ConfigError, match="512 states, so it takes as many samples or more, not 511"):
+        import_performances(raw, tmp_path / "set", filters, Chunks(num_samples=511))
+    assert not (tmp_path / "set").exists()
+    assert import_performances(raw, tmp_path / "set", filters, Chunks(num_samples=512)).clips > 100
 
 
 def test_a_shuffled_order_follows_the_seed_alone(raw):

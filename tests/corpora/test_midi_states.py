@@ -1,5 +1,6 @@
 """Laws of the MIDI states: which key is down in which two milliseconds, worked out by hand."""
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from performances import control, make_maestro, off, on, tempo, write_midi
 
 from retimbre.core.errors import MidiError
-from retimbre.corpora.midi_states import PEDAL, PianoStates, PieceReader, read_piano, states_of
+from retimbre.corpora.midi_states import PEDAL, Course, PianoStates, PieceReader, read_piano
 from retimbre.data.dataset import RecordedSet
 from retimbre.data.midi import Movement, read_movements
 from retimbre.workflows.dataset.performances import import_performances
@@ -25,7 +26,7 @@ def states(tmp_path):
 
     def states(*tracks, num_states=1000):
         movements = read_piano(write_midi(tmp_path / "a.mid", *tracks))
-        return states_of(movements, num_states=num_states, state_s=STATE_S)
+        return Course.of(movements, STATE_S).window(0, num_states)
 
     return states
 
@@ -106,7 +107,7 @@ def test_movements_are_given_in_order_of_time_with_key_ups_at_value_0(tmp_path):
 def test_a_state_is_what_the_last_movement_before_its_end_left(moves):
     moves = sorted(moves, key=lambda move: move[0])
     movements = [Movement(Fraction(tick, 960), key, velocity, 1) for tick, key, velocity in moves]
-    found = states_of(movements, num_states=150, state_s=STATE_S)
+    found = Course.of(movements, STATE_S).window(0, 150)
     for state in range(150):
         expected = [0] * 4
         for tick, key, velocity in moves:
@@ -122,7 +123,36 @@ def test_chunks_of_a_piece_laid_side_by_side_are_its_states(tmp_path):
     )
     reader = PieceReader(num_samples=16_384, sample_rate=16_000)
     chunks = np.concatenate([reader.states(path, chunk) for chunk in range(6)])
-    np.testing.assert_array_equal(chunks, states_of(read_piano(path), num_states=6 * 512, state_s=STATE_S))
+    np.testing.assert_array_equal(chunks, Course.of(read_piano(path), STATE_S).window(0, 6 * 512))
+
+
+def test_a_window_has_the_states_of_the_whole_piece_wherever_it_begins(tmp_path):
+    path = write_midi(
+        tmp_path / "a.mid", [on(96, 60, 100), off(500, 60), on(900, 60, 30), control(96, 64, 77)]
+    )
+    course = Course.of(read_piano(path), STATE_S)
+    whole = course.window(0, 600)
+    for first in range(0, 500, 7):
+        np.testing.assert_array_equal(course.window(first, 100), whole[first : first + 100])
+
+
+def test_a_reader_holds_no_more_states_than_a_chunk_however_late_that_is(tmp_path):
+    path = write_midi(tmp_path / "a.mid", [on(0, 60, 100), off(480 * 12_000, 60)])
+    reader = PieceReader(num_samples=16_384, sample_rate=16_000)
+    tracemalloc.start()
+    last = reader.states(path, 6000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert last.max() == 0
+    # All states until there are 273 MB; a chunk is 46 kB, and the file and its movements little more.
+    assert most < 2**20
+
+
+def test_a_file_whose_end_is_days_away_is_refused(tmp_path):
+    # The largest step that a MIDI file can write: 268,435,455 ticks of 1/960 s.
+    path = write_midi(tmp_path / "a.mid", [on(0, 60, 100), off(0x0FFFFFFF, 60)])
+    with pytest.raises(MidiError, match="lasts 279,620 s; takes at most 14,400"):
+        read_piano(path)
 
 
 def test_the_states_of_a_long_piece_do_not_drift(tmp_path):
@@ -132,7 +162,7 @@ def test_the_states_of_a_long_piece_do_not_drift(tmp_path):
     seconds = Fraction(333_333 * 12_000, 1_000_000)
     assert movements[0].at_s == seconds
     state = int(seconds / STATE_S)
-    found = states_of(movements, num_states=state + 1, state_s=STATE_S)
+    found = Course.of(movements, STATE_S).window(0, state + 1)
     assert found[:, MIDDLE_C].nonzero()[0].tolist() == [state]
 
 

@@ -143,7 +143,6 @@ def test_a_sound_that_is_damaged_while_its_corpus_is_unfinished_is_written_again
     path = next((tmp_path / "nsynth-train" / "audio").glob("*-020-*"))
     path.write_bytes(path.read_bytes()[:-2] + b"\x01\x02")
     assert write_notes(tmp_path, Toy(), 150).damaged == 1
-    assert contents(tmp_path)[str(path.relative_to(tmp_path))] == path.read_bytes()
     write_notes(tmp_path / "unbroken", Toy(), 150)
     assert read_corpus_file(tmp_path) == read_corpus_file(tmp_path / "unbroken")
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from retimbre.core.errors import ConfigError, DatasetError
+from retimbre.data import side_arrays
 from retimbre.data.manifest import Fractions, Header, write_header
 from retimbre.data.side_arrays import (
     SIDE_ARRAYS_FILE,
@@ -46,6 +47,33 @@ def test_entries_are_read_in_the_order_that_is_asked_for(folder):
     )
     with pytest.raises(IndexError, match="clips are 0 to 9"):
         SideRows.open(folder, HEADER, "entries").read(torch.tensor([10]))
+
+
+def test_a_shard_that_is_large_is_asked_for_in_parts_and_comes_out_byte_for_byte_the_same(
+    folder, tmp_path, monkeypatch
+):
+    # Room for one entry of 12 bytes and not for two.
+    monkeypatch.setattr(side_arrays, "_BLOCK_BYTES", 20)
+    asked = []
+
+    def counted(rows):
+        asked.append(rows)
+        return rows_of(rows)
+
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    write_side_array(parts, HEADER, ARRAY, counted)
+    assert asked == [range(row, row + 1) for row in range(10)]
+    for path in folder.glob("*.npy"):
+        assert path.read_bytes() == (parts / path.name).read_bytes()
+
+
+def test_what_does_not_fit_the_array_is_not_written(tmp_path):
+    write_header(tmp_path, HEADER)
+    for wrong in (lambda rows: ENTRIES[: len(rows) - 1], lambda rows: ENTRIES[: len(rows), :1]):
+        with pytest.raises(ValueError, match="array of shape"):
+            write_side_array(tmp_path, HEADER, ARRAY, wrong)
+    assert not list(tmp_path.glob("*.npy"))
 
 
 def test_only_what_is_missing_is_written_again(folder):

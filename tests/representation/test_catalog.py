@@ -175,7 +175,7 @@ def test_gradients_are_the_slopes(name: str) -> None:
         return torch.cat([angle.cos(), angle.sin()])
 
     assert gradcheck(on_circles, audio, **tolerance)
-    if chosen.exact:
+    if chosen.invertible:
         features = chosen.encode(audio.detach()).requires_grad_()
         assert gradcheck(lambda leaf: chosen.decode(leaf, num_samples=60), features, **tolerance)
 
@@ -249,6 +249,8 @@ def test_a_kind_of_coordinates_takes_its_settings_and_leaves_the_entry_s_own_whe
             {"coordinates": {"kind": "poler"}},
             r"\[erb.coordinates\] has no kind 'poler'; did you mean 'polar'",
         ),
+        ("erb", {"coordinates": {"knd": "polar"}}, r"has no option 'knd'; did you mean 'kind'"),
+        ("erb", {"coordinates": {"floor": 1e-4}}, r"has no option 'floor'; known: kind"),
         ("erb", {"coordinates": {"kind": 3}}, r"\[erb.coordinates\] has no kind 3; known: cartesian"),
         ("mag-if", {"coordinates": {"kind": "polar", "gate_db": -3.0}}, "has no option 'gate_db'"),
         (

@@ -90,6 +90,21 @@ def test_silent_loud_and_rejected_recordings_are_counted(tmp_path):
     assert census.problems == ()
 
 
+def test_recordings_that_are_odd_are_counted_by_the_import_and_by_the_census(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    tone = np.sin(np.arange(16000) / 5) / 2
+    soundfile.write(folder / "slow.wav", tone[:8000], 8000)
+    soundfile.write(folder / "loud.wav", 4 * tone, 16000, subtype="FLOAT")
+    soundfile.write(folder / "plain.wav", tone, 16000)
+    soundfile.write(folder / "cut.wav", tone, 16000)
+    (folder / "cut.wav").write_bytes((folder / "cut.wav").read_bytes()[:20000])
+    cutting = Cutting(16000, 0.25, long="window", hop_s=0.25)  # several clips of each, which count once
+    made = import_folder([folder], tmp_path / "set", cutting)
+    assert made.remarks == {"at 8000 Hz": 1, "cut short": 1, "louder than full scale": 1}
+    assert check_dataset(tmp_path / "set").remarks == made.remarks
+
+
 @pytest.fixture
 def notes(tmp_path):
     """A corpus of four notes in NSynth's layout, with checksums."""
@@ -154,6 +169,30 @@ def test_a_corpus_whose_list_of_checksums_was_changed_with_its_notes_is_still_fo
     )
 
 
+def test_notes_that_differ_are_counted_as_they_are_and_those_that_cannot_be_read_are_not(notes):
+    one, other, third, fourth = sorted((notes / "audio").iterdir())
+    soundfile.write(one, np.sin(np.arange(1000) / 9) / 2, 8000)
+    soundfile.write(other, 2 * np.sin(np.arange(4000) / 9), 16000, subtype="FLOAT")
+    fourth.write_bytes(b"RIFF")
+    (notes / "corpus.json").unlink()
+    census = check_dataset(notes)
+    assert (census.clips, census.seconds, census.lengths) == (3, 0.125 + 0.25 + 0.25, (1000, 4000))
+    assert (census.sample_rates, census.sample_rate) == ({16000: 2, 8000: 1}, 16000)
+    assert census.attributes["pitch"] == {"60": 1, "61": 1, "62": 1}
+    assert (census.labels, census.splits["train"]) == ({"flute": 3}, 3)
+    assert census.remarks == {"louder than full scale": 1}
+    assert [problem.count(fourth.name) for problem in census.problems] == [1]
+
+
+def test_a_corpus_whose_making_was_interrupted_is_known_by_its_description(tmp_path):
+    (tmp_path / "nsynth-train" / "audio").mkdir(parents=True)
+    soundfile.write(tmp_path / "nsynth-train" / "audio" / "one.wav", np.zeros(100), 16000)
+    write_json(tmp_path / "corpus.json", {"corpus": "notes", "licence": "CC0", "size": 3000})
+    for read in (check_dataset, lambda folder: scan_nsynth(folder, NSynthFilters())):
+        with pytest.raises(DatasetError, match="an unfinished corpus, 1 of 3,000 notes; the command that began"):
+            read(tmp_path)
+
+
 def test_an_unfinished_corpus_says_so(notes):
     write_json(notes / "corpus.json", {"corpus": "notes", "licence": "CC0", "size": 9})
     assert "not finished; make it again" in check_dataset(notes).problems[0]
@@ -170,6 +209,15 @@ def test_a_recorded_set_says_what_it_is_of_and_counts_every_attribute(notes, tmp
     census = check_dataset(tmp_path / "set")
     assert (census.corpus, census.licence, census.fingerprint) == ("notes", "CC0", made.fingerprint)
     assert census.attributes == {"pitch": {"60": 1, "61": 1, "62": 1, "63": 1}, "source": {"acoustic": 4}}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("nowhere", "there is no folder .*nowhere"), ("a.wav", "a.wav is a file, but")]
+)
+def test_what_is_no_folder_is_named_as_such(name, said, tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    with pytest.raises(DatasetError, match=said):
+        check_dataset(tmp_path / name)
 
 
 def test_what_is_no_data_set_is_refused(tmp_path):

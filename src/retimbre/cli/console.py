@@ -36,12 +36,12 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """What the reader should know although the command goes on."""
-    say(f"warning: {_one_line(text)}")
+    say(f"warning: {one_line(text)}")
 
 
 def fail(text: str, *, status: int) -> int:
     """The one line of an error; returns the exit status for the caller to end with."""
-    say(f"error: {_one_line(text)}")
+    say(f"error: {one_line(text)}")
     return status
 
 
@@ -107,8 +107,9 @@ def plain(result: Any) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _one_line(str(value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else one_line(str(value))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A text without its line ends, such as a file's name may have."""
     return " ".join(text.split())

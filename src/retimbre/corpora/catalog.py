@@ -81,7 +81,7 @@ CORPORA: dict[str, Corpus] = {
         command="retimbre data envelopes",
         licence=OWN_LICENCE,
         citation="",
-        labels="attack, sustain, release and the envelope itself",
+        labels="attack, decay, sustain, release, and the envelope itself",
     ),
     "soundfont": Corpus(
         description="Notes of a General MIDI SoundFont in NSynth's layout, played by FluidSynth",

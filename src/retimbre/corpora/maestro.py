@@ -4,8 +4,9 @@ A Disklavier plays and writes down every key and pedal as the performer moves it
 3 ms. `maestro_table.py` reads the folder; here the pieces that are wanted are chosen and looked at.
 
 Pieces are taken by name, or shuffled by a seed, until the next would pass a number of hours: the same pieces on every
-machine. A piece whose audio or MIDI is missing or of no use is named and left out. Of the audio only the headers are
-read, which say how long it is; the MIDI is read, since only so is a file without notes found.
+machine. A piece whose audio or MIDI is missing or of no use is named and left out. The MIDI is read, since only so is a
+file without notes found. Of the audio the headers are read, which say how long it is; where hours are limited all of it
+is, since a piece that turns out to be of no use must not cost some of them.
 
 References:
     Hawthorne et al., "Enabling Factorized Piano Music Modeling and Generation with the MAESTRO Dataset", ICLR 2019,
@@ -28,6 +29,7 @@ from retimbre.corpora.midi_states import MIDI_STATES, read_piano
 from retimbre.data.source import Reject, Scan, Source, Value
 from retimbre.data.splits import SPLITS, Split
 from retimbre.dsp import audiofile
+from retimbre.dsp.decode import survey
 
 SAMPLE_RATE, CHUNK_SAMPLES = 16_000, 16_384  # 1.024 s a chunk, as in the earlier system
 
@@ -77,7 +79,8 @@ class Performance:
     Attributes:
         source: The recording, or the MIDI file where no audio is wanted.
         midi: The MIDI file; None where no MIDI is wanted.
-        seconds: How long the recording is, as its header says; without audio, until the last movement.
+        seconds: How long the recording is, as its header says, or as it is where hours are limited; without audio,
+            until the last movement.
     """
 
     source: Source
@@ -117,7 +120,7 @@ def scan(raw: str | Path, filters: MaestroFilters | None = None) -> MaestroScan:
     seconds = 0.0
     names: set[str] = set()
     for piece in _ordered(pieces, filters):
-        found = _performance(folder, piece, filters.content)
+        found = _performance(folder, piece, filters)
         if isinstance(found, Performance) and found.source.name in names:
             found = Reject(found.source.name, "failed", "the table lists it twice")
         if isinstance(found, Reject):
@@ -167,8 +170,9 @@ def _ordered(pieces: Iterable[Piece], filters: MaestroFilters) -> list[Piece]:
     return [by_name[turn] for turn in turns.tolist()]
 
 
-def _performance(folder: Path, piece: Piece, content: Content) -> Performance | Reject:
+def _performance(folder: Path, piece: Piece, filters: MaestroFilters) -> Performance | Reject:
     """The piece, if what is wanted of it is there and of use."""
+    content = filters.content
     name = piece.midi if content == "midi" else piece.audio
     reason = _fault(folder, piece, content)
     if reason:
@@ -176,12 +180,21 @@ def _performance(folder: Path, piece: Piece, content: Content) -> Performance | 
     midi, audio = folder / piece.midi, folder / piece.audio
     try:
         movements = read_piano(midi) if content != "audio" else ()
-        seconds = (
-            float(movements[-1].at_s) if content == "midi" and movements else audiofile.probe(audio).seconds
-        )
+        if content == "midi" and movements:
+            seconds = float(movements[-1].at_s)
+        else:
+            seconds = _seconds_of(audio, through=filters.hours > 0)
     except (AudioError, MidiError) as error:
-        return Reject(name, "failed", str(error).replace(f"{folder}/", ""))
+        return Reject(name, "failed", str(error).replace(f"{folder}/", "").removeprefix(f"{name}: "))
     return Performance(_source(folder, piece, name), None if content == "audio" else midi, seconds)
+
+
+def _seconds_of(audio: Path, *, through: bool) -> float:
+    """How long a recording is: as its header says, or, when it is gone through, as what can be used of it is."""
+    if not through:
+        return audiofile.probe(audio).seconds
+    found = survey(audio)
+    return found.num_frames / found.info.sample_rate
 
 
 def _source(folder: Path, piece: Piece, name: str) -> Source:

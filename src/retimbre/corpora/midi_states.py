@@ -24,7 +24,7 @@ from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Int64, UInt8
 from torch import Tensor
 
 from retimbre.core.errors import MidiError
@@ -40,6 +40,9 @@ PEDAL = NUM_KEYS  # its place in a state
 NUM_SLOTS = NUM_KEYS + 1
 FULL = 127  # the largest velocity and the deepest pedal
 
+# A recital with its encores. One damaged number in a file moves its end by days, and a day of states takes 4 GB.
+LONGEST_S = 4 * 3600
+
 MIDI_STATES = SideArray(
     name="midi_states",
     dtype="uint8",
@@ -52,7 +55,7 @@ def read_piano(path: str | Path) -> tuple[Movement, ...]:
     """The movements of a MIDI file that have a place in the states.
 
     Raises:
-        MidiError: The file cannot be read, or no key of a piano goes down.
+        MidiError: The file cannot be read, no key of a piano goes down, or it lasts longer than `LONGEST_S`.
     """
     movements = tuple(
         movement
@@ -61,31 +64,45 @@ def read_piano(path: str | Path) -> tuple[Movement, ...]:
     )
     if not any(movement.value for movement in movements if movement.key is not None):
         raise MidiError(f"{path}: a MIDI file without notes of a piano (keys 21 to 108, not on channel 10)")
+    seconds = float(movements[-1].at_s)
+    if seconds > LONGEST_S:
+        raise MidiError(f"{path}: lasts {seconds:,.0f} s; takes at most {LONGEST_S:,}")
     return movements
 
 
-def states_of(
-    movements: Iterable[Movement], *, num_states: int, state_s: Fraction
-) -> UInt8[np.ndarray, "num_states 89"]:
-    """The states of a piece from its beginning.
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Course:
+    """The movements of a piece, in order of time, each with the state in which it shows and its place in a state."""
 
-    Args:
-        movements: Of `read_piano`, in order of time.
-        state_s: How long a state is.
-    """
-    states = np.zeros((num_states, NUM_SLOTS), dtype=np.uint8)
-    now = np.zeros(NUM_SLOTS, dtype=np.uint8)
-    filled = 0
-    for movement in movements:
-        state = int(movement.at_s / state_s)
-        if state >= num_states:
-            break
-        if state > filled:
-            states[filled:state] = now
-            filled = state
-        now[_slot(movement)] = movement.value
-    states[filled:] = now
-    return states
+    states: Int64[np.ndarray, " movements"]
+    slots: Int64[np.ndarray, " movements"]
+    values: UInt8[np.ndarray, " movements"]
+
+    @classmethod
+    def of(cls, movements: Iterable[Movement], state_s: Fraction) -> "Course":
+        """The course of the movements that `read_piano` gives.
+
+        Args:
+            state_s: How long a state is.
+        """
+        movements = tuple(movements)
+        return cls(
+            np.array([movement.at_s // state_s for movement in movements], dtype=np.int64),
+            np.array([_slot(movement) for movement in movements], dtype=np.int64),
+            np.array([movement.value for movement in movements], dtype=np.uint8),
+        )
+
+    def window(self, first: int, num_states: int) -> UInt8[np.ndarray, "num_states 89"]:
+        """The states from one on; behind the last movement all keys are as it left them."""
+        begin, end = np.searchsorted(self.states, (first, first + num_states))
+        before = np.zeros(NUM_SLOTS, dtype=np.uint8)
+        # Where a place is named several times, the last value stays.
+        before[self.slots[:begin]] = self.values[:begin]
+        states = np.repeat(before[None], num_states, axis=0)
+        for index in range(begin, end):
+            states[self.states[index] - first :, self.slots[index]] = self.values[index]
+        return states
 
 
 def _slot(movement: Movement) -> int:
@@ -97,33 +114,25 @@ def _slot(movement: Movement) -> int:
 
 @final
 class PieceReader:
-    """Gives the states of chunks, keeping those of the piece that was asked for last.
+    """Gives the states of chunks, keeping the movements of the piece that was asked for last.
 
-    Chunks are asked for in order, so a piece is read once, and only one is in memory.
+    Chunks are asked for in order, so a piece is read once; of its states there are never more than a chunk's.
     """
 
     def __init__(self, *, num_samples: int, sample_rate: int) -> None:
-        self.num_samples = num_samples
-        self.sample_rate = sample_rate
+        self._state_s = Fraction(num_samples, sample_rate * STATES_PER_CHUNK)
         self._path: Path | None = None
-        self._movements: tuple[Movement, ...] = ()
-        self._states = np.zeros((0, NUM_SLOTS), dtype=np.uint8)
+        self._course = Course.of((), self._state_s)
 
     def states(self, path: Path, chunk: int) -> UInt8[np.ndarray, "512 89"]:
         """The states of a chunk, counted from the beginning of the file; behind its end all keys are as at the end.
 
         Raises:
-            MidiError: The file cannot be read or has no notes.
+            MidiError: The file cannot be read, has no notes or lasts too long.
         """
         if path != self._path:
-            self._movements, self._path = read_piano(path), path
-            self._states = np.zeros((0, NUM_SLOTS), dtype=np.uint8)
-        end = (chunk + 1) * STATES_PER_CHUNK
-        if len(self._states) < end:
-            # Twice what is needed, so that a piece of n chunks is gone through log n times.
-            state_s = Fraction(self.num_samples, self.sample_rate * STATES_PER_CHUNK)
-            self._states = states_of(self._movements, num_states=2 * end, state_s=state_s)
-        return self._states[end - STATES_PER_CHUNK : end]
+            self._course, self._path = Course.of(read_piano(path), self._state_s), path
+        return self._course.window(chunk * STATES_PER_CHUNK, STATES_PER_CHUNK)
 
 
 @final

@@ -166,7 +166,7 @@ def find_folders(raw: Path) -> list[tuple[Path, Split | None]]:
     """The folders with an `examples.json`, each with the part it stands for.
 
     Raises:
-        DatasetError: There is none, or one has no sounds.
+        DatasetError: There is none, perhaps because the corpus is unfinished, or one has no sounds.
     """
     found: list[tuple[Path, Split | None]] = [
         (raw / name, part) for name, part in PARTS.items() if (raw / name / EXAMPLES_FILE).is_file()
@@ -174,13 +174,25 @@ def find_folders(raw: Path) -> list[tuple[Path, Split | None]]:
     if not found and (raw / EXAMPLES_FILE).is_file():
         found = [(raw, None)]
     if not found:
-        raise DatasetError(f"{raw} holds no {EXAMPLES_FILE}, nor do {', '.join(PARTS)} in it")
+        raise DatasetError(_why_none(raw))
     for folder, _ in found:
         if not (folder / AUDIO_FOLDER).is_dir():
             raise DatasetError(
                 f"{folder} has an {EXAMPLES_FILE}, but no folder {AUDIO_FOLDER}/ with its sounds"
             )
     return found
+
+
+def _why_none(raw: Path) -> str:
+    """Why a folder has no `examples.json`: a corpus gets it with its last note."""
+    size = read_corpus_file(raw).get("size")
+    if not isinstance(size, int):
+        return f"{raw} holds no {EXAMPLES_FILE}, nor do {', '.join(PARTS)} in it"
+    there = sum(1 for name in PARTS for _ in (raw / name / AUDIO_FOLDER).glob("*.wav"))
+    return (
+        f"{raw} holds an unfinished corpus, {there:,} of {size:,} notes; "
+        "the command that began it goes on where it was"
+    )
 
 
 def _chosen(notes: Sequence[Note], filters: NSynthFilters) -> set[str]:

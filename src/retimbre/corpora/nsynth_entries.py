@@ -10,6 +10,7 @@ SHA-256 checksum of every file.
 
 import dataclasses
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
@@ -28,6 +29,9 @@ QUALITIES = (
 )  # fmt: skip
 
 HIGHEST_MIDI = 127
+
+# Unicode's categories of what has no place in a name: control characters, halves of characters, ends of lines.
+_NOT_IN_NAMES = {"Cc", "Cs", "Zl", "Zp"}
 
 
 @final
@@ -66,7 +70,7 @@ def note_of(name: str, entry: Any) -> Note | Reject:
     """A note from its entry, or what is wrong with it."""
     reason = _fault(name, entry)
     if reason:
-        return Reject(name, "failed", reason)
+        return Reject(name if _is_plain(name) else ascii(name), "failed", reason)
     qualities = tuple(
         quality for quality, has in zip(QUALITIES, entry.get("qualities", ()), strict=False) if has
     )
@@ -81,6 +85,11 @@ def note_of(name: str, entry: Any) -> Note | Reject:
     )
 
 
+def _is_plain(name: str) -> bool:
+    """Whether a name can be shown on one line of any terminal."""
+    return not any(unicodedata.category(character) in _NOT_IN_NAMES for character in name)
+
+
 def _is_midi(value: Any) -> bool:
     return type(value) is int and 0 <= value <= HIGHEST_MIDI
 
@@ -93,7 +102,7 @@ def _is_quality_list(value: Any) -> bool:
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "pitch": (_is_midi, f"0 to {HIGHEST_MIDI}"),
     "velocity": (_is_midi, f"0 to {HIGHEST_MIDI}"),
-    "instrument_str": (lambda value: isinstance(value, str) and value != "", "a name"),
+    "instrument_str": (lambda value: isinstance(value, str) and value != "" and _is_plain(value), "a name"),
     "instrument_family_str": (lambda value: value in FAMILIES, ", ".join(FAMILIES)),
     "instrument_source_str": (lambda value: value in SOURCES, ", ".join(SOURCES)),
     "qualities": (_is_quality_list, f"{len(QUALITIES)} times 0 or 1"),
@@ -104,7 +113,7 @@ def _fault(name: str, entry: Any) -> str:
     """Why an entry is no note; empty for one that is."""
     if not isinstance(entry, dict):
         return f"its entry is no object: {entry!r}"
-    if not name or Path(name).name != name:
+    if not name or Path(name).name != name or not _is_plain(name):
         return "its name is no file's name"
     for key, (is_right, takes) in _FIELDS.items():
         if not is_right(entry.get(key)):

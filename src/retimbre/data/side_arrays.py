@@ -5,13 +5,15 @@ its envelope. Such a *side array* has as many rows as its set has clips and lies
 audio: `NAME-00000.npy` ... `side_arrays.json` lists them with their sizes and SHA-256 checksums, and with the
 fingerprint of the set they belong to: arrays of another set, or of this one before it was made anew, count as none.
 
-A shard is written whole and listed after it is written, so an interrupted run goes on where it stopped. A set that is
-not whole without a side array says so in its header (the option `side_arrays`, among the filters of its corpus if it
-has any): so a check notices when the array was never begun.
+A shard has as many rows as one of audio, whatever a row of it takes, so it is never in memory as one: it is written
+some rows at a time. It appears whole and is listed after that, so an interrupted run goes on where it stopped. A set
+that is not whole without a side array says so in its header (the option `side_arrays`, among the filters of its corpus
+if it has any): so a check notices when the array was never begun.
 """
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, final
@@ -25,11 +27,14 @@ from retimbre.core.config import build
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.core.files import sha256_of, write_json
 from retimbre.data.manifest import Header, Shard
-from retimbre.data.store import map_array, write_array
+from retimbre.data.store import SHARD_BYTES, map_array, write_array_in_blocks
 
 SIDE_ARRAYS_FILE = "side_arrays.json"
 FORMAT = "retimbre side arrays"
 VERSION = 1
+
+# How much of a shard is in memory at a time; as large as a shard of audio.
+_BLOCK_BYTES = SHARD_BYTES
 
 Progress = Callable[[int, int], None]
 
@@ -79,7 +84,7 @@ def write_side_array(
     """Writes the shards that are not there yet, and returns how many that were.
 
     Args:
-        rows_of: The entries of some clips, `[clips, *shape]`. It is asked for ascending ranges.
+        rows_of: The entries of some clips, `[clips, *shape]`. It is asked for ascending ranges, parts of shards.
         progress: Called with the shards that are done and the shards there are.
 
     Raises:
@@ -95,7 +100,7 @@ def write_side_array(
     written = 0
     for shard in range(header.num_shards):
         if shard not in done:
-            done[shard] = _write_shard(folder, array, shard, rows_of(header.rows_of(shard)))
+            done[shard] = _write_shard(folder, array, shard, (header.rows_of(shard), rows_of))
             shards = tuple(done[number] for number in sorted(done))
             listed[array.name] = _Listed(array, shards)
             _write_list(folder, header, listed.values())
@@ -217,10 +222,16 @@ def _problem(folder: Path, header: Header, array: SideArray, entry: Shard | None
     return ""
 
 
-def _write_shard(folder: Path, array: SideArray, shard: int, entries: NDArray[Any]) -> Shard:
+def _write_shard(
+    folder: Path, array: SideArray, shard: int, content: tuple[range, Callable[[range], NDArray[Any]]]
+) -> Shard:
+    rows, rows_of = content
     path = folder / array.file_of(shard)
-    write_array(path, np.ascontiguousarray(entries, dtype=array.dtype))
-    return Shard(shard, path.name, len(entries), path.stat().st_size, sha256_of(path))
+    entry_bytes = np.dtype(array.dtype).itemsize * math.prod(array.shape)
+    at_once = max(1, _BLOCK_BYTES // max(1, entry_bytes))
+    blocks = (rows_of(rows[start : start + at_once]) for start in range(0, len(rows), at_once))
+    write_array_in_blocks(path, dtype=array.dtype, shape=(len(rows), *array.shape), blocks=blocks)
+    return Shard(shard, path.name, len(rows), path.stat().st_size, sha256_of(path))
 
 
 def _open(folder: Path, header: Header, array: SideArray, entry: Shard) -> NDArray[Any]:

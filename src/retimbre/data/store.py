@@ -6,6 +6,7 @@ is written aside and renamed, so there is no half a shard, and its checksum goes
 """
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, final
 
@@ -33,6 +34,27 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     """Writes a whole `.npy` file."""
     with whole_file(path) as aside:
         np.save(aside, array, allow_pickle=False)
+
+
+def write_array_in_blocks(
+    path: Path, *, dtype: str, shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]
+) -> None:
+    """Writes a whole `.npy` file of blocks that follow one another along the first axis; the bytes are `write_array`'s.
+
+    Raises:
+        ValueError: The blocks do not make up the shape.
+    """
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    rows = 0
+    with whole_file(path) as aside, aside.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            if block.shape[1:] != shape[1:]:
+                raise ValueError(f"{path}: a block of shape {block.shape} in an array of shape {shape}")
+            file.write(np.ascontiguousarray(block, dtype=dtype).data)
+            rows += len(block)
+        if rows != shape[0]:
+            raise ValueError(f"{path}: blocks of {rows} rows in an array of shape {shape}")
 
 
 def map_array(path: Path, *, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -10,8 +10,8 @@ With K = 1 that is p[0, n] ** 2 + p[1, n] ** 2 = 1, the condition of Princen and
 Kaiser-Bessel derived window meet by construction. Longer windows separate the bands better. The usual one is a Kaiser
 window times a sinc, whose cutoff is tuned until the condition almost holds; the sound then comes back with errors
 some 55 dB below it. Here this prototype is only the start: a few Newton steps of least norm move it onto the
-condition, by well under a hundredth of its height, and from then on nothing is lost but rounding. Of long filters one in
-a hundred has a column near which no such window exists; these are refused, and another beta will do.
+condition, by well under a hundredth of its height, and from then on nothing is lost but rounding. Of filters
+longer than an overlap of 8 one in thirty has no such window near it; these are refused, and another beta will do.
 
 References:
     Princen & Bradley (1986), "Analysis/synthesis filter bank design based on time domain aliasing cancellation",

@@ -41,7 +41,7 @@ from retimbre.dsp.stft import StftSettings, analysis_window, magnitude, pad_ends
 
 # Clips are worked on in groups of about so many cells, which fit the cache of a core; a GPU takes far more at once.
 _CELLS_AT_ONCE = {"cpu": 2**18, "cuda": 2**26}
-# A cell this many times fainter than the loudest one, in power, has no direction: at -160 dB a float32 has nothing left.
+# A cell with less than this share of the loudest one's power has no direction: at -160 dB a float32 has nothing left.
 # The slope of a direction is one over its length and multiplies from one projection to the next.
 _SMALLEST_POWER = 1e-16
 _SMALLEST_MAGNITUDE = 1e-30

@@ -114,7 +114,7 @@ def settings_of(entry: Representation) -> dict[str, str]:
 def _named_values(thing: Any, prefix: str) -> Iterator[tuple[str, str]]:
     if isinstance(thing, Coordinates):
         yield f"{prefix}kind", next(kind for kind, known in COORDINATES.items() if type(thing) is known)
-    for field in dataclasses.fields(thing):
+    for field in dataclasses.fields(thing):  # pyright: ignore[reportArgumentType]
         value = getattr(thing, field.name)
         if dataclasses.is_dataclass(value):
             yield from _named_values(value, f"{prefix}{field.name}.")
@@ -129,9 +129,8 @@ def _with_settings(thing: Configured, settings: Any, where: str) -> Configured:
         return thing
     if not isinstance(settings, Mapping):
         raise ConfigError(f"[{where}] should be a table of settings, not {settings!r}")
-    if isinstance(thing, Coordinates) and "kind" in settings:
-        others = {name: value for name, value in settings.items() if name != "kind"}
-        return _with_settings(_of_kind(settings["kind"], thing, where), others, where)
+    if isinstance(thing, Coordinates):
+        thing, settings = _of_kind(thing, settings, where)
     fields = [field.name for field in dataclasses.fields(thing)]  # pyright: ignore[reportArgumentType]
     inner = {name: getattr(thing, name) for name in fields if dataclasses.is_dataclass(getattr(thing, name))}
     plain = {name: value for name, value in settings.items() if name not in inner}
@@ -146,8 +145,22 @@ def _with_settings(thing: Configured, settings: Any, where: str) -> Configured:
     return dataclasses.replace(thing, **values)  # pyright: ignore[reportArgumentType]
 
 
-def _of_kind(kind: Any, own: Coordinates, where: str) -> Coordinates:
-    """Coordinates of that kind: those of the entry itself if they are, else with the defaults of their kind."""
-    if not isinstance(kind, str) or kind not in COORDINATES:
-        raise ConfigError(f"[{where}] has no kind {kind!r}; {near_miss(str(kind), COORDINATES)}")
-    return own if type(own) is COORDINATES[kind] else COORDINATES[kind]()
+def _of_kind(
+    own: Configured, settings: Mapping[str, Any], where: str
+) -> tuple[Configured | Any, Mapping[str, Any]]:
+    """The coordinates that the setting `kind` asks for, and the other settings.
+
+    Those of the entry itself if they are of that kind or none is asked for; else with the defaults of the kind.
+    """
+    others = dict(settings)
+    chosen = type(own)
+    if "kind" in others:
+        kind = others.pop("kind")
+        if not isinstance(kind, str) or kind not in COORDINATES:
+            raise ConfigError(f"[{where}] has no kind {kind!r}; {near_miss(str(kind), COORDINATES)}")
+        chosen = COORDINATES[kind]
+    known = ["kind", *(field.name for field in dataclasses.fields(chosen))]  # pyright: ignore[reportArgumentType]
+    for name in others:
+        if name not in known:
+            raise ConfigError(f"[{where}] has no option {name!r}; {near_miss(str(name), known)}")
+    return (own if type(own) is chosen else chosen()), others

@@ -232,8 +232,8 @@ def spread_bands(
     """The non-negative spectrum whose bands are closest to the given ones in mean square, about.
 
     Multiplicative updates from the pseudo-inverse without its negative parts, which come from neighbouring triangles
-    and would leave holes between partials. Powers of the loudest band of the clip are the unit, so that products neither
-    overflow nor vanish; since twice the bands give twice the spectrum, the unit has no gradient of its own.
+    and would leave holes between partials. The loudest band of the clip is the unit, so that products neither overflow
+    nor vanish; since twice the bands give twice the spectrum, the unit has no gradient of its own.
 
     References:
         Lee and Seung (2001), "Algorithms for non-negative matrix factorization", equation 4,

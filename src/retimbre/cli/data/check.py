@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.data.imported import MOST_WARNINGS, counted
+from retimbre.cli.data.imported import MOST_WARNINGS, counted, show_remarks
 from retimbre.cli.options import Json
 from retimbre.core.errors import PartialFailure
 
@@ -42,7 +42,7 @@ def _show_census(census: Any) -> None:
     parts = counted(census.splits)
     console.show(f"{census.folder}: {census.kind}, {census.clips:,} clips, {census.seconds:,.1f} s in all")
     _show_origin(census)
-    console.show(f"  {census.num_samples} samples each at {census.sample_rate} Hz; shards: {census.shards}")
+    console.show(f"  {_told_shape(census)}; shards: {census.shards}")
     console.show(f"  {parts}; silent {census.silent:,}, beyond full scale {census.beyond_full_scale:,}")
     if census.kind == "rendered":
         console.show(f"  {len(census.labels)} searched knobs, {sum(census.labels.values())} classes")
@@ -50,15 +50,26 @@ def _show_census(census: Any) -> None:
         console.show(f"  labels: {_some(census.labels)}")
     for name, counts in census.attributes.items():
         console.show(f"  {name}: {_some(counts)}")
+    show_remarks(census.remarks)
     if census.side_arrays:
         console.show(f"  beside the audio: {', '.join(census.side_arrays)}")
     for reject in census.rejects[:MOST_WARNINGS]:
-        console.show(f"  {reject['kind']}: {reject['path']}: {reject['reason']}")
+        console.show("  " + console.one_line(f"{reject['kind']}: {reject['path']}: {reject['reason']}"))
     if len(census.rejects) > MOST_WARNINGS:
         console.show(f"  {counted(census.rejected)} in all")
     if not census.problems:
         is_listed = "all checksums hold" if census.fingerprint else "every sound reads to its end"
         console.show(f"  {is_listed}")
+
+
+def _told_shape(census: Any) -> str:
+    """Length and rate of the clips: a range, and every rate with its count, where they differ."""
+    shortest, longest = census.lengths
+    length = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+    if len(census.sample_rates) <= 1:
+        return f"{length} samples each at {census.sample_rate} Hz"
+    rates = ", ".join(f"{count:,} at {rate} Hz" for rate, count in census.sample_rates.items())
+    return f"{length} samples each; {rates}"
 
 
 def _show_origin(census: Any) -> None:

@@ -28,6 +28,7 @@ def show_imported(made: Any, layout: str, *, json: bool) -> None:
             f"{made.folder} {verb} {made.clips:,} clips of {made.seconds_each:g} s from {made.files:,} files"
         )
         console.show(f"  {counted(made.splits)}")
+        show_remarks(made.remarks)
         show_layout(made.layout_files, layout)
     for reject in made.rejects[:MOST_WARNINGS]:
         console.warn(f"{reject.kind}: {reject.path}: {reject.reason}")
@@ -37,6 +38,13 @@ def show_imported(made: Any, layout: str, *, json: bool) -> None:
     if failed:
         total = made.files + sum(made.rejected.values())
         raise PartialFailure(f"{failed:,} of {total:,} files could not be used; the rest is done")
+
+
+def show_remarks(remarks: Mapping[str, int]) -> None:
+    """Prints how many recordings were used although something is odd about them; nothing where there are none."""
+    if remarks:
+        said = ", ".join(f"{count:,} {kind}" for kind, count in remarks.items())
+        console.show(f"  of the recordings: {said}")
 
 
 def counted(counts: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from retimbre.cli import console
 from retimbre.cli.data.filters import numbers_in, words_in
-from retimbre.cli.data.imported import MOST_WARNINGS, counted
+from retimbre.cli.data.imported import MOST_WARNINGS, counted, show_remarks
 from retimbre.cli.data.options import Test, Validation
 from retimbre.cli.options import Force, Json, OutFolder, Seed
 from retimbre.core.errors import ConfigError, PartialFailure
@@ -102,3 +102,4 @@ def _show(made: Any) -> None:
     )
     console.show(f"  {made.num_samples} samples each at {made.sample_rate} Hz; {counted(made.splits)}")
     console.show(f"  {made.pairs:,} have a chunk before them")
+    show_remarks(made.remarks)

@@ -29,6 +29,7 @@ from retimbre.workflows.dataset.envelopes import check_envelopes, count_envelope
 from retimbre.workflows.dataset.layout_census import LayoutCensus, count_layout, is_nsynth_layout
 from retimbre.workflows.dataset.plan import plan_from_header
 from retimbre.workflows.dataset.recordings import REJECTS_FILE
+from retimbre.workflows.dataset.remarks import remarks_on_clips
 from retimbre.workflows.dataset.shards import labels_of, render_rows
 
 Progress = Callable[[int, int], None]
@@ -48,12 +49,16 @@ class Census:
         corpus: Where its sounds come from; empty in a set of an older version.
         fingerprint: Names the content; empty for a folder without a header.
         seconds: Of all clips together.
+        sample_rate: In hertz; the most frequent one where there are several.
+        num_samples: Of the longest clip; `lengths` has the shortest and the longest.
+        sample_rates: Clips at each rate.
         splits: Clips in each part.
         labels: Clips of each label; for a synthesizer its knobs and their numbers of classes.
         attributes: Clips of each value of each attribute.
         side_arrays: What lies beside the audio.
         silent: Clips in which nothing rises above -80 dB.
         beyond_full_scale: Clips with a sample beyond 1.
+        remarks: Recordings that were used although they are odd in some way, by what it is, such as `cut short`.
         rejected: Files that were left out, by kind.
         rejects: The same by name, as `rejects.jsonl` has them.
         largest_difference: Between clips played again and their sounds on disk; zero where none was played.
@@ -70,6 +75,8 @@ class Census:
     seconds: float
     sample_rate: int
     num_samples: int
+    lengths: tuple[int, int]
+    sample_rates: dict[int, int]
     shards: int
     splits: dict[str, int]
     labels: dict[str, int]
@@ -77,6 +84,7 @@ class Census:
     side_arrays: tuple[str, ...]
     silent: int
     beyond_full_scale: int
+    remarks: dict[str, int]
     rejected: dict[str, int]
     rejects: tuple[dict[str, Any], ...]
     largest_difference: float
@@ -91,6 +99,7 @@ class _Counted:
     splits: dict[str, int]
     labels: dict[str, int]
     attributes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    remarks: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def check_dataset(folder: str | Path, *, progress: Progress | None = None) -> Census:
@@ -104,6 +113,12 @@ def check_dataset(folder: str | Path, *, progress: Progress | None = None) -> Ce
             raise: it is listed in `problems`.
     """
     folder, progress = Path(folder), progress or _ignore
+    if not folder.is_dir():
+        raise DatasetError(
+            f"{folder} is a file, but a data set is a folder"
+            if folder.exists()
+            else f"there is no folder {folder}"
+        )
     if not (folder / HEADER_FILE).exists() and is_nsynth_layout(folder):
         return _of_layout(folder, count_layout(folder, progress))
     header = read_header(folder)
@@ -130,6 +145,8 @@ def check_dataset(folder: str | Path, *, progress: Progress | None = None) -> Ce
         seconds=header.size * header.num_samples / header.sample_rate,
         sample_rate=header.sample_rate,
         num_samples=header.num_samples,
+        lengths=(header.num_samples, header.num_samples),
+        sample_rates={header.sample_rate: header.size},
         shards=header.num_shards,
         splits=counted.splits,
         labels=counted.labels,
@@ -137,6 +154,7 @@ def check_dataset(folder: str | Path, *, progress: Progress | None = None) -> Ce
         side_arrays=side_array_names(folder, header),
         silent=int((loudest <= _SILENT).sum()),
         beyond_full_scale=int((loudest > 1).sum()),
+        remarks=counted.remarks,
         rejected=_by_kind(rejects),
         rejects=tuple(rejects),
         largest_difference=difference,
@@ -158,8 +176,10 @@ def _of_layout(folder: Path, found: LayoutCensus) -> Census:
         fingerprint=str(found.corpus.get("hash", "")),
         clips=found.notes,
         seconds=found.seconds,
-        sample_rate=max(found.sample_rates, key=found.sample_rates.__getitem__, default=0),
-        num_samples=found.num_samples,
+        sample_rate=next(iter(found.sample_rates), 0),
+        num_samples=found.lengths[1],
+        lengths=found.lengths,
+        sample_rates=found.sample_rates,
         shards=0,
         splits=found.splits,
         labels=found.attributes["family"],
@@ -167,6 +187,7 @@ def _of_layout(folder: Path, found: LayoutCensus) -> Census:
         side_arrays=(),
         silent=found.silent,
         beyond_full_scale=found.beyond_full_scale,
+        remarks=found.remarks,
         rejected=_by_kind(rejects),
         rejects=rejects,
         largest_difference=0.0,
@@ -205,6 +226,7 @@ def _recorded(folder: Path, header: Header) -> _Counted:
         splits={name: splits[name] for name in SPLITS},
         labels=dict(sorted(Counter(clip.label for clip in clips).items())),
         attributes={name: _counts(clip.attributes[name] for clip in clips) for name in clips[0].attributes},
+        remarks=remarks_on_clips(clips, header.sample_rate),
     )
 
 

@@ -12,6 +12,7 @@ from retimbre.data.dataset import CLIPS_FILE
 from retimbre.data.manifest import HEADER_FILE, MANIFEST_FILE, Header, read_header, write_header
 from retimbre.data.side_arrays import remove_side_arrays
 from retimbre.data.store import remove_audio
+from retimbre.workflows.dataset.differences import differing_options, told
 from retimbre.workflows.dataset.recordings import REJECTS_FILE
 
 
@@ -28,10 +29,12 @@ def claim_folder(out: Path, header: Header, *, force: bool) -> bool:
     if out.exists() and not out.is_dir():
         raise ExistsError(f"{out} is a file, but a data set is a folder")
     if (out / HEADER_FILE).exists():
-        if read_header(out).fingerprint == header.fingerprint:
+        there = read_header(out)
+        if there.fingerprint == header.fingerprint:
             return True
         if not force:
-            raise ExistsError(f"{out} holds a set of other files or options; --force replaces it")
+            names = told(differing_options(there, header))
+            raise ExistsError(f"{out} holds a set of other files or options ({names}); --force replaces it")
         _remove_set(out)
     elif out.is_dir() and not force and any(out.iterdir()):
         raise ExistsError(f"{out} holds other files and no data set; --force writes beside them")

@@ -13,16 +13,24 @@ from typing import Any, final
 
 import soundfile
 
-from retimbre.core.errors import AudioError, DatasetError
+from retimbre.core.errors import AudioError
 from retimbre.core.files import sha256_of
-from retimbre.corpora.nsynth import PLAIN_ATTRIBUTES, NSynthFilters, find_folders, scan_folder
-from retimbre.corpora.nsynth_entries import AUDIO_FOLDER, CORPUS_FILE, Note, listed_sums, read_corpus_file
+from retimbre.corpora.nsynth import PARTS, PLAIN_ATTRIBUTES, NSynthFilters, find_folders, scan_folder
+from retimbre.corpora.nsynth_entries import (
+    AUDIO_FOLDER,
+    CORPUS_FILE,
+    EXAMPLES_FILE,
+    Note,
+    listed_sums,
+    read_corpus_file,
+)
 from retimbre.corpora.nsynth_layout import corpus_hash, digest_of, samples_of
 from retimbre.data.source import Reject
 from retimbre.data.splits import SPLITS
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import is_silent, peak
 from retimbre.workflows.dataset.intake import in_order
+from retimbre.workflows.dataset.remarks import counted_remarks
 
 Progress = Callable[[int, int], None]
 
@@ -30,11 +38,12 @@ Progress = Callable[[int, int], None]
 @final
 @dataclasses.dataclass(frozen=True)
 class LayoutCensus:
-    """What is in such a folder.
+    """What is in such a folder; a note whose sound cannot be read is a problem and counts nowhere.
 
     Attributes:
-        num_samples: Of the longest note.
-        sample_rates: Notes at each rate, in hertz.
+        lengths: Samples of the shortest and of the longest note.
+        sample_rates: Notes at each rate, in hertz, the most frequent first.
+        remarks: Notes that are odd in some way, by what it is.
         attributes: Notes of each value of each attribute.
         corpus: What `corpus.json` says; empty where there is none.
         problems: What is wrong, one line each.
@@ -42,12 +51,13 @@ class LayoutCensus:
 
     notes: int
     seconds: float
-    num_samples: int
+    lengths: tuple[int, int]
     sample_rates: dict[int, int]
     splits: dict[str, int]
     attributes: dict[str, dict[str, int]]
     silent: int
     beyond_full_scale: int
+    remarks: dict[str, int]
     rejects: tuple[Reject, ...]
     corpus: Mapping[str, Any]
     problems: tuple[str, ...]
@@ -63,6 +73,7 @@ class _Heard:
     sample_rate: int = 0
     silent: bool = False
     beyond_full_scale: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -70,11 +81,9 @@ class _Heard:
 
 
 def is_nsynth_layout(folder: Path) -> bool:
-    """Whether a folder is in NSynth's layout."""
-    try:
-        return bool(find_folders(folder))
-    except DatasetError:
-        return False
+    """Whether a folder is in NSynth's layout, or is to be: an unfinished corpus has no `examples.json` yet."""
+    marks = [CORPUS_FILE, EXAMPLES_FILE, *(f"{part}/{EXAMPLES_FILE}" for part in PARTS)]
+    return any((folder / mark).is_file() for mark in marks)
 
 
 def count_layout(folder: Path, progress: Progress) -> LayoutCensus:
@@ -84,33 +93,37 @@ def count_layout(folder: Path, progress: Progress) -> LayoutCensus:
         progress: Called with the notes that are read and the notes there are.
 
     Raises:
-        DatasetError: A JSON file is damaged.
+        DatasetError: A JSON file is damaged, or the corpus is unfinished.
     """
     corpus = read_corpus_file(folder)
     listed = listed_sums(corpus)
-    notes: list[Note] = []
+    notes: list[tuple[Note, str]] = []
     paths: list[Path] = []
     rejects: list[Reject] = []
-    splits: Counter[str] = Counter()
     for part, split in find_folders(folder):
         found, faults = scan_folder(part, NSynthFilters())
-        notes += found
+        notes += [(note, split or "train") for note in found]
         paths += [part / AUDIO_FOLDER / f"{note.name}.wav" for note in found]
         rejects += faults
-        splits[split or "train"] += len(found)
     heard: list[_Heard] = []
     for one in in_order(_hear, paths):
         heard.append(one)
         progress(len(heard), len(notes))
+    readable = [(*note, one) for note, one in zip(notes, heard, strict=True) if one.sample_rate]
+    lengths = [one.num_samples for one in heard if one.sample_rate] or [0]
+    splits = Counter(split for _, split, _ in readable)
     return LayoutCensus(
-        notes=len(notes),
+        notes=len(readable),
         seconds=sum(one.seconds for one in heard),
-        num_samples=max((one.num_samples for one in heard), default=0),
-        sample_rates=dict(Counter(one.sample_rate for one in heard if one.sample_rate)),
+        lengths=(min(lengths), max(lengths)),
+        sample_rates=dict(Counter(one.sample_rate for _, _, one in readable).most_common()),
         splits={name: splits[name] for name in SPLITS},
-        attributes={name: _counts(note.attribute(name) for note in notes) for name in PLAIN_ATTRIBUTES},
+        attributes={
+            name: _counts(note.attribute(name) for note, _, _ in readable) for name in PLAIN_ATTRIBUTES
+        },
         silent=sum(one.silent for one in heard),
         beyond_full_scale=sum(one.beyond_full_scale for one in heard),
+        remarks=counted_remarks(one.remarks for one in heard),
         rejects=tuple(rejects),
         corpus=corpus,
         problems=(
@@ -133,6 +146,7 @@ def _hear(path: Path) -> _Heard:
         sample_rate=sound.sample_rate,
         silent=is_silent(sound.samples),
         beyond_full_scale=sound.gain != 1 or bool(peak(sound.samples) > 1),
+        remarks=sound.remarks,
     )
 
 

@@ -3,7 +3,7 @@
 The audio goes the way of all recordings (`recordings.py`), cut to chunks without overlap, the last one of a piece
 padded with zeros: a piece of n samples gives ceil(n / chunk) of them. The states follow, shard by shard, as a side
 array. Without audio, the chunks are those that the MIDI file fills until its last movement, and the set holds names
-and states alone.
+and states alone. A chunk has 512 states, so with states it has 512 samples or more.
 
 Each step goes on where it was stopped.
 """
@@ -27,7 +27,7 @@ from retimbre.corpora.maestro import (
     Performance,
     scan,
 )
-from retimbre.corpora.midi_states import MIDI_STATES, PieceReader
+from retimbre.corpora.midi_states import MIDI_STATES, STATES_PER_CHUNK, PieceReader
 from retimbre.data.dataset import CLIPS_FILE, read_clips
 from retimbre.data.folder import Cutting
 from retimbre.data.manifest import Header, read_header, write_jsonl
@@ -40,6 +40,7 @@ from retimbre.workflows.dataset.claim import claim_folder
 from retimbre.workflows.dataset.intake import Taken
 from retimbre.workflows.dataset.recorded_plan import clips_of, plan_import, rejects_of
 from retimbre.workflows.dataset.recordings import REJECTS_FILE, HowToImport, import_sources
+from retimbre.workflows.dataset.remarks import remarks_on_clips
 
 CORPUS = "maestro"
 
@@ -84,6 +85,7 @@ class Performances:
         hours: Of the chunks together, padding included.
         pairs: Chunks that have one before them in the same piece.
         labels: Chunks of each composer.
+        remarks: Performances that are in the set although they are odd in some way, by what it is.
         states_written: Shards of MIDI states that were written now.
         was_there: Whether the chunks were there already.
         fingerprint: Names the content: equal for equal sets.
@@ -99,6 +101,7 @@ class Performances:
     pairs: int
     splits: dict[str, int]
     labels: dict[str, int]
+    remarks: dict[str, int]
     rejects: tuple[Reject, ...]
     states_written: int
     was_there: bool
@@ -121,10 +124,15 @@ def import_performances(
     Raises:
         DatasetError: The folder has no performances, or its table cannot be read.
         AudioError: Not one of them could be used.
+        ConfigError: The chunks have fewer samples than states.
         ExistsError: The folder `out` holds another set.
     """
     out, how, stage = Path(out), how or HowToImport(), stage or _silent
     filters, chunks = filters or MaestroFilters(), chunks or Chunks()
+    if filters.content != "audio" and chunks.num_samples < STATES_PER_CHUNK:
+        raise ConfigError(
+            f"a chunk has {STATES_PER_CHUNK} states, so it takes as many samples or more, not {chunks.num_samples}"
+        )
     found = scan(raw, filters)
     if not found.performances:
         raise AudioError(_nothing_left(Path(raw), found))
@@ -209,6 +217,7 @@ def _made(
         pairs=int((previous_rows(clips) >= 0).sum()),
         splits={name: splits[name] for name in SPLITS},
         labels=dict(sorted(Counter(clip.label for clip in clips).items())),
+        remarks=remarks_on_clips(clips, header.sample_rate),
         rejects=tuple(rejects),
         states_written=states_written,
         was_there=was_there,

@@ -9,9 +9,8 @@ import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
-from retimbre.core.config import dump
 from retimbre.core.errors import DatasetError, ExistsError
 from retimbre.data.dataset import CLASSES_FILE, NOTES_FILE, UNIT_FILE, RenderedSet
 from retimbre.data.layouts import Column, Table, write_layout_once
@@ -24,6 +23,7 @@ from retimbre.data.manifest import (
     write_manifest,
 )
 from retimbre.data.store import finished_shards, remove_audio, write_shard
+from retimbre.workflows.dataset.differences import differing_options
 from retimbre.workflows.dataset.plan import Plan, SetOptions, plan_of
 from retimbre.workflows.dataset.shards import Engine, labels_of, render_shards, values_of
 
@@ -141,7 +141,7 @@ def _make_room(out: Path, header: Header, how: HowToMake) -> None:
     if may_replace and not _is_readable(out):
         remove_audio(out, out / MANIFEST_FILE)
         return
-    differing = _differing(read_header(out), header)
+    differing = differing_options(read_header(out), header)
     may_replace |= how.regenerate == "audio" and {name.partition(".")[0] for name in differing} <= _AUDIO_ONLY
     if differing and not may_replace:
         raise ExistsError(f"{out} holds a set with other {', '.join(differing)}; --force replaces it")
@@ -155,21 +155,6 @@ def _is_readable(out: Path) -> bool:
     except DatasetError:
         return False
     return True
-
-
-def _differing(there: Header, wanted: Header) -> list[str]:
-    """The options in which two sets differ, such as `sampling.seed`."""
-    left, right = (_flat(dump(header)) for header in (there, wanted))
-    names = [name for name in {**left, **right} if left.get(name) != right.get(name)]
-    return [name.removeprefix("options.") for name in names if name != "made_by"]
-
-
-def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as one, with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in table.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
 
 
 def _check_disk(out: Path, header: Header, num_shards: int) -> None:

@@ -18,6 +18,7 @@ from typing import final
 
 import torch
 
+from retimbre.core.config import dump
 from retimbre.core.errors import AudioError, ExistsError
 from retimbre.corpora.folder import scan_folders
 from retimbre.data.dataset import CLIPS_FILE, RecordedSet
@@ -37,6 +38,7 @@ from retimbre.data.side_arrays import remove_side_arrays
 from retimbre.data.source import Reject, Scan
 from retimbre.data.splits import SPLITS
 from retimbre.data.store import finished_shards, rows_per_shard
+from retimbre.workflows.dataset.differences import differing_names, told
 from retimbre.workflows.dataset.intake import (
     JOURNAL_FILE,
     Progress,
@@ -45,6 +47,7 @@ from retimbre.workflows.dataset.intake import (
     take_in,
 )
 from retimbre.workflows.dataset.recorded_plan import RecordedPlan, clips_of, plan_import, rejects_of
+from retimbre.workflows.dataset.remarks import remarks_on_clips
 
 REJECTS_FILE = "rejects.jsonl"
 
@@ -59,6 +62,7 @@ class Imported:
         clips: Clips in the set.
         splits: Clips in each part.
         labels: Clips of each label.
+        remarks: Recordings that are in the set although they are odd in some way, by what it is.
         rejected: Files that are not in the set, by kind; `rejects` names them.
         was_there: Whether the set was there already and nothing was read again.
         layout_files: Files of the layout that were written now.
@@ -73,6 +77,7 @@ class Imported:
     sample_rate: int
     splits: dict[str, int]
     labels: dict[str, int]
+    remarks: dict[str, int]
     rejected: dict[str, int]
     rejects: tuple[Reject, ...]
     was_there: bool
@@ -157,8 +162,14 @@ def _is_there(out: Path, plan: RecordedPlan, how: HowToImport) -> bool:
         raise ExistsError(f"{out} is a file, but a data set is a folder")
     if (out / HEADER_FILE).exists() and not how.force:
         there = read_header(out)
-        if there.kind != "recorded" or there.options != plan.options or there.split != plan.split:
-            raise ExistsError(f"{out} holds a set of other files or options; --force replaces it")
+        names = differing_names(
+            {"kind": there.kind, "split": dump(there.split), **there.options},
+            {"kind": "recorded", "split": dump(plan.split), **plan.options},
+        )
+        if names:
+            raise ExistsError(
+                f"{out} holds a set of other files or options ({told(names)}); --force replaces it"
+            )
         return len(finished_shards(out, there)) == there.num_shards
     if out.is_dir() and not how.force and any(not _is_own(path) for path in out.iterdir()):
         raise ExistsError(f"{out} holds other files and no data set; --force writes beside them")
@@ -219,6 +230,7 @@ def _imported(made: RecordedSet, *, was_there: bool, layout_files: Sequence[str]
         sample_rate=made.header.sample_rate,
         splits={name: splits[name] for name in SPLITS},
         labels=dict(sorted(Counter(clip.label for clip in made.clips).items())),
+        remarks=remarks_on_clips(made.clips, made.header.sample_rate),
         rejected=dict(rejected),
         rejects=rejects,
         was_there=was_there,

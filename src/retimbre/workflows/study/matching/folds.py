@@ -31,6 +31,7 @@ from retimbre.core.files import sha256_of, write_json, write_text
 from retimbre.matching.inverter import InverterConfig
 from retimbre.training.loop import Progress
 from retimbre.workflows.evaluation.inversion import SCORES_FILE, EvaluateOptions, evaluate
+from retimbre.workflows.study.folder import study_folder
 from retimbre.workflows.training.fit import train
 from retimbre.workflows.training.run import RunConfig, RunFolder, read_run
 
@@ -88,7 +89,7 @@ def cross_validate(
         PartialFailure: A turn was stopped before its last step; what is done is kept, and calling again goes on.
     """
     options = options or FoldsOptions()
-    overrides, out = list(overrides), Path(out)
+    overrides, out = list(overrides), study_folder(out)
     rows = []
     for fold in range(options.folds):
         turn = [*overrides, f"data.folds={options.folds}", f"data.fold={fold}"]
