@@ -23,7 +23,7 @@ def test_notes_become_a_data_set_and_pass_the_check(run, tmp_path):
     assert (status, json.loads(out)["clips"]) == (0, 20)
 
 
-def test_the_check_finds_a_changed_sound(run, tmp_path):
+def test_the_check_finds_a_changed_sound_and_the_same_call_writes_it_again(run, tmp_path):
     run(*NOTES, "--size", 5, "--out", tmp_path / "notes")
     sound = next((tmp_path / "notes").rglob("*.wav"))
     content = bytearray(sound.read_bytes())
@@ -31,6 +31,10 @@ def test_the_check_finds_a_changed_sound(run, tmp_path):
     sound.write_bytes(content)
     status, _, err = run("data", "check", tmp_path / "notes")
     assert (status, sound.name in err) == (1, True)
+    status, out, _ = run(*NOTES, "--size", 5, "--out", tmp_path / "notes")
+    assert (status, "wrote 1 now, 4 were there" in out) == (0, True)
+    assert "damaged, and so written again: 1\n" in out
+    assert run("data", "check", tmp_path / "notes")[0] == 0
 
 
 def test_every_option_of_notes_reaches_them(run, tmp_path):

@@ -191,7 +191,7 @@ def test_notes_of_others_in_this_layout_are_never_written_over(tmp_path, force):
     theirs = tmp_path / "nsynth-valid" / "examples.json"
     theirs.parent.mkdir()
     theirs.write_text("{}")
-    with pytest.raises(ExistsError, match="nsynth-valid and no corpus.json: notes of others"):
+    with pytest.raises(ExistsError, match=r"nsynth-valid and no corpus\.json: notes of others"):
         write_notes(tmp_path, Toy(), 3, force=force)
     assert contents(tmp_path) == {"nsynth-valid/examples.json": b"{}"}
 

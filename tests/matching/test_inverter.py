@@ -164,7 +164,7 @@ def test_a_missing_foreign_or_damaged_file_is_refused(tmp_path: Path) -> None:
     [
         ({"synth": "fmm", "model": "C1"}, "no synth 'fmm'"),
         ({"synth": "fm", "model": "C9"}, "no model 'C9'"),
-        ({"synth": "fm", "model": "C1", "representation": "mel"}, "no representation 'mel'"),
+        ({"synth": "fm", "model": "C1", "representation": "mell"}, "no representation 'mell'"),
         ({"synth": "fm", "model": "C1", "fixed": {"carrier": 1.0}}, "no knob 'carrier'"),
         ({"synth": "fm", "model": "C1", "seconds": 100.0}, "up to 60 s"),
         ({"synth": "fm", "model": "C1", "representation": "statistics"}, "Conv1 hears maps"),

@@ -170,7 +170,7 @@ def test_a_corpus_whose_list_of_checksums_was_changed_with_its_notes_is_still_fo
 
 
 def test_notes_that_differ_are_counted_as_they_are_and_those_that_cannot_be_read_are_not(notes):
-    one, other, third, fourth = sorted((notes / "audio").iterdir())
+    one, other, _, fourth = sorted((notes / "audio").iterdir())
     soundfile.write(one, np.sin(np.arange(1000) / 9) / 2, 8000)
     soundfile.write(other, 2 * np.sin(np.arange(4000) / 9), 16000, subtype="FLOAT")
     fourth.write_bytes(b"RIFF")
@@ -189,7 +189,9 @@ def test_a_corpus_whose_making_was_interrupted_is_known_by_its_description(tmp_p
     soundfile.write(tmp_path / "nsynth-train" / "audio" / "one.wav", np.zeros(100), 16000)
     write_json(tmp_path / "corpus.json", {"corpus": "notes", "licence": "CC0", "size": 3000})
     for read in (check_dataset, lambda folder: scan_nsynth(folder, NSynthFilters())):
-        with pytest.raises(DatasetError, match="an unfinished corpus, 1 of 3,000 notes; the command that began"):
+        with pytest.raises(
+            DatasetError, match="an unfinished corpus, 1 of 3,000 notes; the command that began"
+        ):
             read(tmp_path)
 
 

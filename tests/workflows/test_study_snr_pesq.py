@@ -17,6 +17,7 @@ from retimbre.core.random import generator
 from retimbre.dsp import audiofile
 from retimbre.dsp.stft import StftSettings
 from retimbre.metrics.speech import BEST, pesq_of_pair
+from retimbre.workflows.study.folder import study_folder
 from retimbre.workflows.study.jobs import run_jobs
 from retimbre.workflows.study.snr_pesq import cells as cells_module
 from retimbre.workflows.study.snr_pesq.curves import Curve, Point
@@ -307,6 +308,51 @@ def test_the_seed_decides_the_noise_and_two_do_not_share_a_folder(
     assert results(tmp_path / "zero") != results(tmp_path / "one")
     with pytest.raises(ExistsError, match="another seed"):
         study_snr_pesq(tmp_path / "zero", other)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{bad", "", "[]", "{}", '{"facts": {}, "clean": null}', '{"clean": null, "rows": []}', "\udcff"],
+)
+def test_a_cell_whose_file_is_damaged_is_done_again_and_it_is_told(
+    content: str, options: SnrPesqOptions, tmp_path: Path
+) -> None:
+    grid = dataclasses.replace(options, representations=("waveform",))
+    study_snr_pesq(tmp_path / "out", grid)
+    path = tmp_path / "out" / "cells" / "vowels" / "waveform" / "samples.json"
+    whole = path.read_bytes()
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    told: list[str] = []
+    assert study_snr_pesq(tmp_path / "out", grid, tell=told.append)["unfinished"] == []
+    assert path.read_bytes() == whole
+    assert any("vowels/waveform/samples" in line and "file was damaged" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("snr_db", "20"), ("repeat", None), ("pesq", "high"), ("problem", 1)]
+)
+def test_a_cell_with_a_damaged_row_is_done_again(
+    column: str, value: object, options: SnrPesqOptions, tmp_path: Path
+) -> None:
+    grid = dataclasses.replace(options, representations=("waveform",))
+    study_snr_pesq(tmp_path / "out", grid)
+    path = tmp_path / "out" / "cells" / "vowels" / "waveform" / "samples.json"
+    whole = path.read_bytes()
+    content = json.loads(whole)
+    content["rows"][1][column] = value
+    path.write_text(json.dumps(content))
+    study_snr_pesq(tmp_path / "out", grid)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_study_is_not_kept_in_a_file(below: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(ExistsError, match=f"{file} is a file, but a study is kept in a folder"):
+        study_folder(file / below)
+    with pytest.raises(ExistsError, match="is a file"):
+        study_snr_pesq(file / below)
 
 
 def test_another_excerpt_does_not_join_the_folder(options: SnrPesqOptions, tmp_path: Path) -> None:

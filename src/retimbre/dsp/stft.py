@@ -152,11 +152,16 @@ def stft(
     audio: Float[Tensor, "batch samples"], settings: StftSettings
 ) -> Complex[Tensor, "batch bins frames"]:
     """The short-time Fourier transform: complex, unscaled (a full-scale sine peaks at about half the window's sum)."""
-    n_fft, window = settings.n_fft, analysis_window(settings, audio)
+    n_fft, hop_length, window = settings.n_fft, settings.hop_length, analysis_window(settings, audio)
 
     def transform(piece: Float[Tensor, "piece samples"]) -> Complex[Tensor, "piece frames bins"]:
         padded = pad_ends(piece, n_fft, center=settings.center, pad_mode=settings.pad_mode)
-        return torch.fft.rfft(padded.unfold(-1, n_fft, settings.hop_length) * window)
+        if torch.compiler.is_compiling():
+            # A graph for another program: there is an operator for all of it, while players of graphs lose accuracy
+            # in single transforms whose length is no power of two.
+            spectrum = torch.stft(padded, n_fft, hop_length, window=window, center=False, return_complex=True)
+            return spectrum.transpose(1, 2)
+        return torch.fft.rfft(padded.unfold(-1, n_fft, hop_length) * window)
 
     return in_pieces(
         transform, audio, values_per_item=n_fft * settings.num_frames(audio.shape[-1])

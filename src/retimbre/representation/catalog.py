@@ -145,9 +145,7 @@ def _with_settings(thing: Configured, settings: Any, where: str) -> Configured:
     return dataclasses.replace(thing, **values)  # pyright: ignore[reportArgumentType]
 
 
-def _of_kind(
-    own: Configured, settings: Mapping[str, Any], where: str
-) -> tuple[Configured | Any, Mapping[str, Any]]:
+def _of_kind(own: Any, settings: Mapping[str, Any], where: str) -> tuple[Any, Mapping[str, Any]]:
     """The coordinates that the setting `kind` asks for, and the other settings.
 
     Those of the entry itself if they are of that kind or none is asked for; else with the defaults of the kind.

@@ -88,9 +88,7 @@ def show_written(made: Any, *, json: bool) -> None:
         f"  {census['instruments']:,} instruments, {census['pitches']} pitches; licence: {made.licence}"
     )
     if made.damaged:
-        console.show(
-            f"  {made.damaged:,} of those written were there, but damaged: their checksums were wrong"
-        )
+        console.show(f"  damaged, and so written again: {made.damaged:,}")
     if made.silent:
         console.show(f"  {made.silent:,} more make no sound and were left out")
     return console.show(f"  hash {made.hash}")

@@ -2,8 +2,8 @@
 
 A file that was cut short, is clipped, louder than full scale or at an unusual rate still gives clips, and `clips.jsonl`
 says so with each of them. Nobody reads a hundred thousand lines, so here they become one: how many recordings there
-are of each kind. A remark is a clause such as `cut short: it ends after 0.30 s, before its header says`; its kind is what
-stands before the first mark.
+are of each kind. A remark is a clause such as `cut short: it ends after 0.30 s, before its header says`; its kind is
+what stands before the first mark.
 """
 
 import re

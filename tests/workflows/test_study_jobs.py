@@ -1,0 +1,61 @@
+"""Laws of the parts of a study: they run side by side, and Ctrl-C ends all of them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+# Six parts of a minute each, two at a time, ended by Ctrl-C as the program does it.
+STUDY = """
+import sys
+import time
+from pathlib import Path
+
+from retimbre.workflows.study.jobs import run_jobs
+
+
+class Sleeper:
+    def __init__(self, name):
+        self.name = name
+
+    def run(self):
+        Path(sys.argv[1], self.name).touch()
+        time.sleep(60)
+        return self.name
+
+
+if __name__ == "__main__":
+    print("begins", flush=True)
+    try:
+        run_jobs([Sleeper(str(number)) for number in range(6)], 2, print)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl-C is no signal to a group of processes")
+@pytest.mark.parametrize("awaited", [[], ["0", "1"]], ids=["while they start", "while they work"])
+def test_ctrl_c_ends_every_process_at_once_and_with_one_line(awaited: list[str], tmp_path: Path) -> None:
+    (tmp_path / "study.py").write_text(STUDY)
+    command = [sys.executable, str(tmp_path / "study.py"), str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begins\n"
+        deadline_s = time.monotonic() + 50.0
+        while not all((tmp_path / name).exists() for name in awaited) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        # A terminal sends it to the whole group.
+        os.killpg(process.pid, signal.SIGINT)
+        sent_s = time.monotonic()
+        # Every process has these pipes, so they close when the last one has ended.
+        _, said = process.communicate(timeout=50.0)
+        took_s = time.monotonic() - sent_s
+    assert (process.returncode, said.splitlines()) == (1, ["interrupted"])
+    # The parts would go on for a minute, and four of them are waiting; ending processes takes a moment.
+    assert took_s < 20.0
+    assert {path.name for path in tmp_path.iterdir()} <= {"study.py", "0", "1"}
