@@ -54,6 +54,16 @@ def test_a_part_that_is_done_is_not_done_again_unless_a_sound_or_the_seed_change
     assert part.stat().st_mtime_ns != stamp
 
 
+@pytest.mark.parametrize("content", ["{bad", "[]", "{}"])
+def test_a_part_whose_file_is_damaged_is_done_again(sounds: Path, tmp_path: Path, content: str) -> None:
+    options = PhaseOptions((sounds,), ("pghi",))
+    first = study_phase(tmp_path / "out", options)
+    path = tmp_path / "out" / "parts" / "pghi-75.json"
+    path.write_text(content)
+    again = study_phase(tmp_path / "out", options)
+    assert [row["mean_db"] for row in again["rows"]] == [row["mean_db"] for row in first["rows"]]
+
+
 def test_silence_and_less_than_a_frame_are_named_and_do_not_flatter_the_mean(
     sounds: Path, tmp_path: Path
 ) -> None:

@@ -168,10 +168,12 @@ class Part:
 
     @property
     def done(self) -> bool:
-        """Whether its file has these sounds and settings."""
-        if not self.path.is_file():
+        """Whether its file has these sounds and settings; a damaged one has not."""
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError, RecursionError):
             return False
-        return json.loads(self.path.read_text(encoding="utf-8"))["facts"] == self.facts
+        return isinstance(content, dict) and "sounds" in content and content.get("facts") == self.facts
 
     def run(self) -> str:
         """Measures every sound, unless that is done."""
