@@ -104,9 +104,10 @@ def test_clips_that_are_none_are_refused(options):
         TimingOptions(**options)
 
 
-def test_a_damaged_row_is_named(tmp_path):
+@pytest.mark.parametrize("content", ["{", "[]", "3", '{"key": "1"}', '{"key": "1", "row": 2}'])
+def test_a_damaged_row_is_named(tmp_path, content):
     (tmp_path / "rows").mkdir()
-    (tmp_path / "rows" / "mdct.json").write_text("{")
+    (tmp_path / "rows" / "mdct.json").write_text(content)
     with pytest.raises(ConfigError, match=r"mdct\.json: not a row of this study"):
         study_timing(tmp_path, TimingOptions(("mdct",), 0.1, 2))
 

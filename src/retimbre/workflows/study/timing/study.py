@@ -194,9 +194,11 @@ def _known(path: Path, key: str) -> Row | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        found, row = content["key"], content["row"]
+        complete = {"exact", "shape", "encode_ms"} <= row.keys()
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: not a row of this study: {error}") from error
-    return content["row"] if content.get("key") == key else None
+    return row if complete and found == key else None
 
 
 def _wait_for(device: torch.device) -> None:
