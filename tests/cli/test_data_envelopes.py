@@ -7,8 +7,8 @@ import torch
 from performances import make_maestro
 
 from retimbre.cli.lists import _repeated
-from retimbre.corpora.envelope_set import EnvelopeSet
-from retimbre.corpora.envelopes import EnvelopeCorpus, EnvelopeSettings
+from retimbre.corpora.envelopes.corpus import EnvelopeCorpus, EnvelopeSettings
+from retimbre.corpora.envelopes.on_disk import EnvelopeSet
 
 ENVELOPES = ["data", "envelopes", "--size", "5"]
 

@@ -2,7 +2,7 @@ import pytest
 
 from retimbre.cli.app import tree
 from retimbre.corpora.catalog import CORPORA
-from retimbre.corpora.envelopes import STAGES
+from retimbre.corpora.envelopes.corpus import STAGES
 from retimbre.workflows.catalogs import names
 
 

@@ -11,9 +11,8 @@ import torch
 
 from retimbre.core import random
 from retimbre.core.errors import ConfigError, DatasetError, ExistsError
-from retimbre.corpora.carriers import CARRIERS, Course
-from retimbre.corpora.envelope_set import EnvelopeSet
-from retimbre.corpora.envelopes import (
+from retimbre.corpora.envelopes.carriers import CARRIERS, Course
+from retimbre.corpora.envelopes.corpus import (
     EnvelopeCorpus,
     EnvelopeSettings,
     default_cycles,
@@ -21,6 +20,7 @@ from retimbre.corpora.envelopes import (
     one_hot,
     time_index,
 )
+from retimbre.corpora.envelopes.on_disk import EnvelopeSet
 from retimbre.data.dataset import RecordedSet
 from retimbre.data.manifest import read_header
 from retimbre.data.side_arrays import SIDE_ARRAYS_FILE, check_side_arrays

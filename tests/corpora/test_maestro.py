@@ -11,8 +11,8 @@ import torch
 from performances import COLUMNS, PIECES, control, make_maestro, on, write_midi, write_wave
 
 from retimbre.core.errors import AudioError, ConfigError, DatasetError, ExistsError
-from retimbre.corpora.maestro import MaestroFilters, scan
-from retimbre.corpora.midi_states import MIDI_STATES, PianoStates
+from retimbre.corpora.maestro.midi_states import MIDI_STATES, PianoStates
+from retimbre.corpora.maestro.scan import MaestroFilters, scan
 from retimbre.data.dataset import RecordedSet
 from retimbre.data.manifest import read_header
 from retimbre.data.pairs import ChunkPairs

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from performances import control, make_maestro, off, on, tempo, write_midi
 
 from retimbre.core.errors import MidiError
-from retimbre.corpora.midi_states import PEDAL, Course, PianoStates, PieceReader, read_piano
+from retimbre.corpora.maestro.midi_states import PEDAL, Course, PianoStates, PieceReader, read_piano
 from retimbre.data.dataset import RecordedSet
 from retimbre.data.midi import Movement, read_movements
 from retimbre.workflows.dataset.performances import import_performances

@@ -14,7 +14,7 @@ from retimbre.corpora.notes.families import FAMILIES
 from retimbre.corpora.notes.knobs import KNOBS
 from retimbre.corpora.notes.plan import NotesSettings, shuffled
 from retimbre.corpora.notes.source import ProceduralNotes
-from retimbre.corpora.nsynth_entries import FAMILIES as NSYNTH_FAMILIES
+from retimbre.corpora.nsynth.entries import FAMILIES as NSYNTH_FAMILIES
 from retimbre.dsp.pitch import note_pitch
 
 RATE = 16_000

@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from retimbre.core.errors import ConfigError, DatasetError
-from retimbre.corpora.nsynth import NSynthFilters, scan_nsynth
-from retimbre.corpora.nsynth_entries import FAMILIES, QUALITIES, SOURCES
-from retimbre.corpora.nsynth_presets import PRESETS, find_preset
+from retimbre.corpora.nsynth.entries import FAMILIES, QUALITIES, SOURCES
+from retimbre.corpora.nsynth.presets import PRESETS, find_preset
+from retimbre.corpora.nsynth.scan import NSynthFilters, scan_nsynth
 from retimbre.data.dataset import RecordedSet
 from retimbre.data.folder import Cutting
 from retimbre.workflows.dataset.recordings import import_sources

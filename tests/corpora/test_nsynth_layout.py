@@ -8,10 +8,10 @@ import soundfile
 import torch
 
 from retimbre.core.errors import DatasetError, ExistsError
-from retimbre.corpora.nsynth import NSynthFilters, scan_nsynth
-from retimbre.corpora.nsynth_entries import listed_sums, read_corpus_file
-from retimbre.corpora.nsynth_layout import PARTS, NoteEntry, NoteSource
-from retimbre.corpora.nsynth_writer import write_notes
+from retimbre.corpora.nsynth.entries import listed_sums, read_corpus_file
+from retimbre.corpora.nsynth.layout import PARTS, NoteEntry, NoteSource
+from retimbre.corpora.nsynth.scan import NSynthFilters, scan_nsynth
+from retimbre.corpora.nsynth.writer import write_notes
 
 # The keys of a real examples.json, from the corpus's own description.
 KEYS = {

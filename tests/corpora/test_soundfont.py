@@ -6,10 +6,10 @@ import torch
 from tiny_soundfont import write_tiny_soundfont
 
 from retimbre.core.errors import ConfigError, DatasetError, MissingExtra
-from retimbre.corpora import fluidsynth_player, soundfont
-from retimbre.corpora.general_midi import PROGRAMS
-from retimbre.corpora.nsynth_entries import FAMILIES, SOURCES
-from retimbre.corpora.soundfont import SoundFontNotes, SoundFontSettings
+from retimbre.corpora.nsynth.entries import FAMILIES, SOURCES
+from retimbre.corpora.soundfont import corpus, player
+from retimbre.corpora.soundfont.corpus import SoundFontNotes, SoundFontSettings
+from retimbre.corpora.soundfont.general_midi import PROGRAMS
 from retimbre.dsp.level import is_silent
 from retimbre.dsp.pitch import note_pitch
 
@@ -135,7 +135,7 @@ def test_a_damaged_or_foreign_file_is_one_line_that_names_it(tiny, capfd, damage
 def test_a_missing_soundfont_says_what_to_give_or_install(tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match="cannot be read"):
         SoundFontNotes(settings(tmp_path / "none.sf2"))
-    monkeypatch.setattr(soundfont, "_USUAL_PLACES", ())
+    monkeypatch.setattr(corpus, "_USUAL_PLACES", ())
     with pytest.raises(DatasetError, match=r"--soundfont FILE\.sf2 or install one"):
         SoundFontNotes(settings(""))
 
@@ -143,7 +143,7 @@ def test_a_missing_soundfont_says_what_to_give_or_install(tmp_path, monkeypatch)
 def test_without_the_library_the_extra_and_the_package_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fluidsynth", None)
     with pytest.raises(MissingExtra, match=r"libfluidsynth3.*retimbre\[soundfont\]"):
-        fluidsynth_player.load_library()
+        player.load_library()
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import torch
 
 from retimbre.core.errors import DatasetError
 from retimbre.core.files import sha256_of, write_json
-from retimbre.corpora.nsynth import NSynthFilters, scan_nsynth
-from retimbre.corpora.nsynth_layout import corpus_hash, digest_of, samples_of
+from retimbre.corpora.nsynth.layout import corpus_hash, digest_of, samples_of
+from retimbre.corpora.nsynth.scan import NSynthFilters, scan_nsynth
 from retimbre.data import store
 from retimbre.data.dataset import RenderedSet
 from retimbre.data.folder import Cutting

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from retimbre.core.errors import DatasetError, ExistsError
-from retimbre.corpora.envelope_set import EnvelopeSet
+from retimbre.corpora.envelopes.on_disk import EnvelopeSet
 from retimbre.data.dataset import RenderedSet
 from retimbre.data.manifest import Fractions, Header, write_header
 from retimbre.representation.catalog import representation

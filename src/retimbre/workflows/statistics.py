@@ -16,7 +16,7 @@ from torch import Tensor
 
 from retimbre.core.config import apply_overrides
 from retimbre.core.errors import ConfigError, DatasetError
-from retimbre.corpora.envelope_set import EnvelopeSet
+from retimbre.corpora.envelopes.on_disk import EnvelopeSet
 from retimbre.data.dataset import RecordedSet, RenderedSet
 from retimbre.data.manifest import read_header
 from retimbre.representation.aliases import resolve

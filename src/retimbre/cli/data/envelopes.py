@@ -58,7 +58,7 @@ def envelopes(
     Example:
         retimbre data envelopes --size 2048 --attacks 0 0.2 0.4 --out sets/envelopes
     """
-    from retimbre.corpora.envelopes import EnvelopeSettings, default_cycles
+    from retimbre.corpora.envelopes.corpus import EnvelopeSettings, default_cycles
     from retimbre.data.manifest import Fractions
     from retimbre.workflows.dataset.envelopes import EnvelopePlan, make_envelopes
 

@@ -59,7 +59,7 @@ def maestro(
     Example:
         retimbre data maestro maestro-v3.0.0 --out sets/maestro --hours 6
     """
-    from retimbre.corpora.maestro import MaestroFilters
+    from retimbre.corpora.maestro.scan import MaestroFilters
     from retimbre.data.manifest import Fractions
     from retimbre.workflows.dataset.performances import Chunks, import_performances
     from retimbre.workflows.dataset.recordings import HowToImport

@@ -73,7 +73,7 @@ def show_written(made: Any, *, json: bool) -> None:
     """Prints what was written.
 
     Args:
-        made: A `corpora.nsynth_writer.Written`.
+        made: A `corpora.nsynth.writer.Written`.
     """
     if json:
         return console.show_json(console.plain(made))

@@ -96,8 +96,8 @@ def nsynth(
     Example:
         retimbre data nsynth nsynth --preset gansynth --size 6000 --balance pitch --out sets/notes
     """
-    from retimbre.corpora.nsynth import scan_nsynth
-    from retimbre.corpora.nsynth_presets import find_preset
+    from retimbre.corpora.nsynth.presets import find_preset
+    from retimbre.corpora.nsynth.scan import scan_nsynth
     from retimbre.data.manifest import Fractions
     from retimbre.workflows.dataset.recordings import HowToImport, import_sources
 

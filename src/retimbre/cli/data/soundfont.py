@@ -34,8 +34,8 @@ def soundfont(
     Example:
         retimbre data soundfont --size 5000 --families flute,reed,brass --out sets/winds
     """
-    from retimbre.corpora.nsynth_entries import FAMILIES
-    from retimbre.corpora.soundfont import SoundFontSettings
+    from retimbre.corpora.nsynth.entries import FAMILIES
+    from retimbre.corpora.soundfont.corpus import SoundFontSettings
     from retimbre.workflows.dataset.notes import make_soundfont_notes
 
     low, high = range_in(pitch, "--pitch") or (24, 84)

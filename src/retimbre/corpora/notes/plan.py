@@ -26,7 +26,7 @@ from retimbre.core.errors import ConfigError, near_miss
 from retimbre.core.files import fingerprint
 from retimbre.core.random import uniform
 from retimbre.corpora.notes.families import FAMILIES
-from retimbre.corpora.nsynth_layout import PARTS
+from retimbre.corpora.nsynth.layout import PARTS
 from retimbre.dsp.decode import check_rate
 
 SplitBy = Literal["instruments", "mixed"]

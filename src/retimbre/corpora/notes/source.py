@@ -12,7 +12,7 @@ from retimbre.core.config import dump
 from retimbre.corpora.catalog import CORPORA
 from retimbre.corpora.notes.corpus import NotesCorpus
 from retimbre.corpora.notes.knobs import Knobs
-from retimbre.corpora.nsynth_layout import PARTS, NoteEntry, NoteSource
+from retimbre.corpora.nsynth.layout import PARTS, NoteEntry, NoteSource
 
 # From where on an instrument is said to have one of NSynth's qualities. NSynth's own were given by listeners.
 _BRIGHT_DB, _DARK_DB = -6.0, -12.0  # slope per octave

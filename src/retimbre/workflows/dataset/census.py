@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from retimbre.core.errors import DatasetError
 from retimbre.core.files import sha256_of
 from retimbre.corpora.catalog import CORPORA
-from retimbre.corpora.nsynth_entries import origin_of
+from retimbre.corpora.nsynth.entries import origin_of
 from retimbre.data.dataset import CLIPS_FILE, read_clips, read_columns, read_labels
 from retimbre.data.manifest import HEADER_FILE, Header, Shard, read_header, read_jsonl, read_manifest
 from retimbre.data.side_arrays import check_side_arrays, side_array_names

@@ -19,8 +19,8 @@ from torch import Tensor
 from retimbre.core.config import dump
 from retimbre.core.errors import ConfigError
 from retimbre.corpora.catalog import CORPORA
-from retimbre.corpora.envelope_set import SETTINGS, EnvelopeSet, parts_of, settings_of, side_arrays
-from retimbre.corpora.envelopes import EnvelopeBatch, EnvelopeCorpus, EnvelopeSettings
+from retimbre.corpora.envelopes.corpus import EnvelopeBatch, EnvelopeCorpus, EnvelopeSettings
+from retimbre.corpora.envelopes.on_disk import SETTINGS, EnvelopeSet, parts_of, settings_of, side_arrays
 from retimbre.data.manifest import Fractions, Header, write_manifest
 from retimbre.data.side_arrays import write_side_array
 from retimbre.data.splits import SPLITS

@@ -15,8 +15,7 @@ import soundfile
 
 from retimbre.core.errors import AudioError
 from retimbre.core.files import sha256_of
-from retimbre.corpora.nsynth import PARTS, PLAIN_ATTRIBUTES, NSynthFilters, find_folders, scan_folder
-from retimbre.corpora.nsynth_entries import (
+from retimbre.corpora.nsynth.entries import (
     AUDIO_FOLDER,
     CORPUS_FILE,
     EXAMPLES_FILE,
@@ -24,7 +23,8 @@ from retimbre.corpora.nsynth_entries import (
     listed_sums,
     read_corpus_file,
 )
-from retimbre.corpora.nsynth_layout import corpus_hash, digest_of, samples_of
+from retimbre.corpora.nsynth.layout import corpus_hash, digest_of, samples_of
+from retimbre.corpora.nsynth.scan import PARTS, PLAIN_ATTRIBUTES, NSynthFilters, find_folders, scan_folder
 from retimbre.data.source import Reject
 from retimbre.data.splits import SPLITS
 from retimbre.dsp import audiofile

@@ -7,9 +7,9 @@ from retimbre.core.memory import keep_freed_memory
 from retimbre.corpora.notes.corpus import NotesCorpus
 from retimbre.corpora.notes.plan import NotesSettings
 from retimbre.corpora.notes.source import ProceduralNotes
-from retimbre.corpora.nsynth_layout import NoteSource, Progress
-from retimbre.corpora.nsynth_writer import Written, write_notes
-from retimbre.corpora.soundfont import SoundFontNotes, SoundFontSettings
+from retimbre.corpora.nsynth.layout import NoteSource, Progress
+from retimbre.corpora.nsynth.writer import Written, write_notes
+from retimbre.corpora.soundfont.corpus import SoundFontNotes, SoundFontSettings
 from retimbre.training.devices import pick_device
 
 

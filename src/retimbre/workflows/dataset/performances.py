@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from retimbre.core.errors import AudioError, ConfigError
-from retimbre.corpora.maestro import (
+from retimbre.corpora.maestro.midi_states import MIDI_STATES, STATES_PER_CHUNK, PieceReader
+from retimbre.corpora.maestro.scan import (
     CHUNK_SAMPLES,
     SAMPLE_RATE,
     MaestroFilters,
@@ -27,7 +28,6 @@ from retimbre.corpora.maestro import (
     Performance,
     scan,
 )
-from retimbre.corpora.midi_states import MIDI_STATES, STATES_PER_CHUNK, PieceReader
 from retimbre.data.dataset import CLIPS_FILE, read_clips
 from retimbre.data.folder import Cutting
 from retimbre.data.manifest import Header, read_header, write_jsonl

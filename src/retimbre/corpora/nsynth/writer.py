@@ -22,14 +22,14 @@ import soundfile
 
 from retimbre.core.errors import DatasetError, ExistsError
 from retimbre.core.files import remove_asides, sha256_of, whole_file, write_json
-from retimbre.corpora.nsynth_entries import (
+from retimbre.corpora.nsynth.entries import (
     AUDIO_FOLDER,
     CORPUS_FILE,
     EXAMPLES_FILE,
     listed_sums,
     read_corpus_file,
 )
-from retimbre.corpora.nsynth_layout import (
+from retimbre.corpora.nsynth.layout import (
     PARTS,
     NoteEntry,
     NoteSource,

@@ -5,7 +5,7 @@
     nsynth-train/audio/NAME.wav      one channel of 16-bit integers
     nsynth-valid/, nsynth-test/      the same
 
-`NoteSource` is what can be written so, by `nsynth_writer.py`; `nsynth.py` reads it.
+`NoteSource` is what can be written so, by `writer.py`; `scan.py` reads it.
 
 The hash of a corpus is the SHA-256 of its notes' names and samples, in the order of the names. It does not depend on
 the machine, on the version of the library that writes the files, or on how often the writing was interrupted.
@@ -26,7 +26,7 @@ import soundfile
 from jaxtyping import Float
 from torch import Tensor
 
-from retimbre.corpora.nsynth_entries import AUDIO_FOLDER, FAMILIES, QUALITIES, SOURCES
+from retimbre.corpora.nsynth.entries import AUDIO_FOLDER, FAMILIES, QUALITIES, SOURCES
 
 PARTS = ("train", "valid", "test")
 """The parts of NSynth, under its names."""

@@ -22,7 +22,7 @@ import dataclasses
 from typing import final
 
 from retimbre.core.errors import ConfigError, near_miss
-from retimbre.corpora.nsynth import NSynthFilters
+from retimbre.corpora.nsynth.scan import NSynthFilters
 from retimbre.data.folder import Cutting
 from retimbre.data.manifest import Fractions
 

@@ -1,7 +1,7 @@
 """MAESTRO: some 200 hours of piano performances, each recorded twice at once: by microphones, and by the piano as MIDI.
 
 A Disklavier plays and writes down every key and pedal as the performer moves it, so audio and MIDI agree to about
-3 ms. `maestro_table.py` reads the folder; here the pieces that are wanted are chosen and looked at.
+3 ms. `table.py` reads the folder; here the pieces that are wanted are chosen and looked at.
 
 Pieces are taken by name, or shuffled by a seed, until the next would pass a number of hours: the same pieces on every
 machine. A piece whose audio or MIDI is missing or of no use is named and left out. The MIDI is read, since only so is a
@@ -24,8 +24,8 @@ from retimbre.core import random
 from retimbre.core.config import dump
 from retimbre.core.errors import AudioError, ConfigError, DatasetError, MidiError, near_miss
 from retimbre.core.files import fingerprint, sha256_of
-from retimbre.corpora.maestro_table import TABLES, Piece, find_table, read_pairs, read_table
-from retimbre.corpora.midi_states import MIDI_STATES, read_piano
+from retimbre.corpora.maestro.midi_states import MIDI_STATES, read_piano
+from retimbre.corpora.maestro.table import TABLES, Piece, find_table, read_pairs, read_table
 from retimbre.data.source import Reject, Scan, Source, Value
 from retimbre.data.splits import SPLITS, Split
 from retimbre.dsp import audiofile

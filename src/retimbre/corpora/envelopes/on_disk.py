@@ -1,4 +1,4 @@
-"""The envelope set on disk: the same examples as `envelopes.py` makes, written down for other programs and for checks.
+"""The envelope set on disk: the same examples as `corpus.py` makes, written down for other programs and for checks.
 
 The audio shards hold the targets; the basic signals and the labels are side arrays. What is read is what would be made:
 the settings are in the header, so a set can be made anew, or made longer, from its folder alone.
@@ -15,7 +15,7 @@ from torch import Tensor
 from retimbre.core import random
 from retimbre.core.config import build
 from retimbre.core.errors import ConfigError, DatasetError
-from retimbre.corpora.envelopes import EnvelopeBatch, EnvelopeLabels, EnvelopeSettings
+from retimbre.corpora.envelopes.corpus import EnvelopeBatch, EnvelopeLabels, EnvelopeSettings
 from retimbre.data.manifest import HEADER_FILE, Fractions, Header, read_header
 from retimbre.data.side_arrays import SideArray, SideRows
 from retimbre.data.splits import indices_of

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from retimbre.core import random
 from retimbre.core.errors import ConfigError, near_miss
-from retimbre.corpora.carriers import CARRIERS, Course
+from retimbre.corpora.envelopes.carriers import CARRIERS, Course
 
 STAGES = ("attack", "decay", "sustain", "release")
 

@@ -22,7 +22,7 @@ from typing import Literal, final
 from retimbre.core.config import dump
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.corpora.folder import named_up_to
-from retimbre.corpora.nsynth_entries import (
+from retimbre.corpora.nsynth.entries import (
     AUDIO_FOLDER,
     EXAMPLES_FILE,
     FAMILIES,

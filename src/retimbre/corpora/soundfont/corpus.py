@@ -2,7 +2,7 @@
 
 A General MIDI SoundFont has some eighty instruments that belong to one of NSynth's families (`general_midi.py`).
 Played at every pitch and velocity they make a small corpus of real sounds without a download, from a package of the
-operating system. FluidSynth plays them (`fluidsynth_player.py`); which note a number stands for is decided as in the
+operating system. FluidSynth plays them (`player.py`); which note a number stands for is decided as in the
 procedural corpus, so that the first thousand are a fair sample.
 
 The sounds are as free as the SoundFont is. FluidR3 GM, which most systems offer, is under the MIT licence.
@@ -21,17 +21,17 @@ from torch import Tensor
 from retimbre.core.config import dump
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.core.files import sha256_of
-from retimbre.corpora.fluidsynth_player import (
+from retimbre.corpora.notes.plan import SplitBy, check_keys, part_of_instrument, part_of_note, shuffled
+from retimbre.corpora.nsynth.entries import FAMILIES
+from retimbre.corpora.nsynth.layout import PARTS, NoteEntry, NoteSource
+from retimbre.corpora.soundfont.general_midi import PROGRAMS, Program
+from retimbre.corpora.soundfont.player import (
     RATES_HZ,
     FluidSynthPlayer,
     check_soundfont,
     load_library,
     read_info,
 )
-from retimbre.corpora.general_midi import PROGRAMS, Program
-from retimbre.corpora.notes.plan import SplitBy, check_keys, part_of_instrument, part_of_note, shuffled
-from retimbre.corpora.nsynth_entries import FAMILIES
-from retimbre.corpora.nsynth_layout import PARTS, NoteEntry, NoteSource
 
 # Where packages put a General MIDI SoundFont, the best known first.
 _USUAL_PLACES = (

@@ -1,0 +1,1 @@
+"""Waves before and after an envelope."""

@@ -1,0 +1,1 @@
+"""Piano performances with what the keys and the pedal did."""

@@ -1,0 +1,1 @@
+"""NSynth's layout, read, filtered and written."""

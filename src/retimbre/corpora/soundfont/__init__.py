@@ -1,0 +1,1 @@
+"""Notes of recorded instruments, played by FluidSynth."""
