@@ -29,8 +29,8 @@ class Sleeper:
 
 
 if __name__ == "__main__":
-    print("begins", flush=True)
     try:
+        print("begins", flush=True)
         run_jobs([Sleeper(str(number)) for number in range(6)], 2, print)
     except KeyboardInterrupt:
         sys.exit("interrupted")
