@@ -11,11 +11,15 @@ import pytest
 
 # Six parts of a minute each, two at a time, ended by Ctrl-C as the program does it.
 STUDY = """
+import signal
 import sys
 import time
 from pathlib import Path
 
 from retimbre.workflows.study.jobs import run_jobs
+
+# As in a terminal: what a shell starts in the background, such as these tests, does not hear Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Sleeper:
