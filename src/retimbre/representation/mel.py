@@ -196,8 +196,20 @@ class Mfcc(Representation):
     @property
     def mel(self) -> Mel:
         """The bands that the coefficients describe, as power."""
-        names = {field.name for field in dataclasses.fields(Mel)} - {"log", "floor"}
-        return Mel(log=False, **{name: getattr(self, name) for name in names})
+        return Mel(
+            self.sample_rate,
+            self.n_fft,
+            self.hop_length,
+            self.n_mels,
+            self.window,
+            self.center,
+            self.pad_mode,
+            log=False,
+            phase=self.phase,
+            projections=self.projections,
+            iterations=self.iterations,
+            seed=self.seed,
+        )
 
     def at_rate(self, sample_rate: int) -> "Mfcc":
         """The same frames in samples, with bands up to half of another rate."""
