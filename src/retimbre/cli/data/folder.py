@@ -7,7 +7,7 @@ import typer
 
 from retimbre.cli import console
 from retimbre.cli.data.imported import show_imported
-from retimbre.cli.data.options import LayoutName, Normalise, Test, Validation
+from retimbre.cli.data.options import EarlierLayout, FadeOut, LayoutName, Normalise, Test, Validation
 from retimbre.cli.options import Force, Json, OutFolder
 
 
@@ -33,13 +33,10 @@ def folder(
     hop: Annotated[float, typer.Option(min=0, help="Seconds between windows; 0: a clip's length.")] = 0.0,
     sample_rate: Annotated[int, typer.Option(min=1, help="Samples per second.")] = 16384,
     normalise: Normalise = False,
-    fade_out: Annotated[bool, typer.Option("--fade-out", help="Fade the last 30 % of every clip.")] = False,
+    fade_out: FadeOut = False,
     validation: Validation = 0.1,
     test: Test = 0.1,
-    layout: Annotated[
-        Literal["manifest", "npy", "hdf5", "csv"],
-        typer.Option("--as", help="Write an earlier system's layout, too."),
-    ] = "manifest",
+    layout: EarlierLayout = "manifest",
     name: LayoutName = "",
     force: Force = False,
     json: Json = False,

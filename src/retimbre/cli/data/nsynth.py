@@ -9,7 +9,7 @@ import typer
 from retimbre.cli import console
 from retimbre.cli.data.filters import numbers_in, range_in, words_in
 from retimbre.cli.data.imported import show_imported
-from retimbre.cli.data.options import LayoutName, Normalise
+from retimbre.cli.data.options import EarlierLayout, FadeOut, LayoutName, Normalise
 from retimbre.cli.options import Force, Json, OutFolder, Seed
 
 _LIST = "Separate several with commas; 'all' for every one"
@@ -77,13 +77,10 @@ def nsynth(
     short: Annotated[
         Literal["pad", "drop"], typer.Option(help="What becomes of notes shorter than a clip.")
     ] = "pad",
-    fade_out: Annotated[bool, typer.Option("--fade-out", help="Fade the last 30 % of every clip.")] = False,
+    fade_out: FadeOut = False,
     normalise: Normalise = False,
     seed: Seed = 0,
-    layout: Annotated[
-        Literal["manifest", "npy", "hdf5", "csv"],
-        typer.Option("--as", help="Write an earlier system's layout, too."),
-    ] = "manifest",
+    layout: EarlierLayout = "manifest",
     name: LayoutName = "",
     force: Force = False,
     json: Json = False,

@@ -1,7 +1,7 @@
 """Options and lines that several commands of `retimbre data` have."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,11 @@ LayoutName = Annotated[
         "--name", help="What the files of an earlier layout are called [default: the folder's name]."
     ),
 ]
+EarlierLayout = Annotated[
+    Literal["manifest", "npy", "hdf5", "csv"],
+    typer.Option("--as", help="Write an earlier system's layout, too."),
+]
+FadeOut = Annotated[bool, typer.Option("--fade-out", help="Fade the last 30 % of every clip.")]
 Normalise = Annotated[bool, typer.Option("--normalise", help="Scale every clip to a peak of 1.")]
 
 

@@ -9,7 +9,7 @@ import typer
 from retimbre.cli import console
 from retimbre.cli.data.filters import words_in
 from retimbre.cli.data.imported import show_imported
-from retimbre.cli.data.options import LayoutName, Normalise, Test, Validation
+from retimbre.cli.data.options import EarlierLayout, LayoutName, Normalise, Test, Validation
 from retimbre.cli.options import Force, Json, OutFolder, Seed
 
 
@@ -39,10 +39,7 @@ def speech_commands(
     validation: Validation = 0.1,
     test: Test = 0.1,
     seed: Seed = 0,
-    layout: Annotated[
-        Literal["manifest", "npy", "hdf5", "csv"],
-        typer.Option("--as", help="Write an earlier system's layout, too."),
-    ] = "manifest",
+    layout: EarlierLayout = "manifest",
     name: LayoutName = "",
     force: Force = False,
     json: Json = False,
