@@ -25,7 +25,7 @@ _VERBS = {
     "import_folder": ("retimbre.workflows.dataset.recordings", "import_folder"),
     "check_dataset": ("retimbre.workflows.dataset.census", "check_dataset"),
     "train": ("retimbre.workflows.training.fit", "train"),
-    "evaluate": ("retimbre.workflows.evaluation.inversion", "evaluate"),
+    "evaluate": ("retimbre.workflows.evaluation.inversion.knobs", "evaluate"),
     "export_onnx": ("retimbre.workflows.export.onnx", "export_onnx"),
     "examine": ("retimbre.workflows.doctor", "examine"),
     "names": ("retimbre.workflows.catalogs", "names"),

@@ -12,7 +12,7 @@ from retimbre.core.errors import AudioError, ConfigError, ExistsError
 from retimbre.dsp import audiofile
 from retimbre.matching.inverter import Inverter, InverterConfig, save_inverter
 from retimbre.synth.base import Note
-from retimbre.workflows.evaluation.recordings import RecordingsOptions, evaluate_recordings
+from retimbre.workflows.evaluation.inversion.recordings import RecordingsOptions, evaluate_recordings
 from retimbre.workflows.training.sounds import fingerprint_of
 
 MEASURES = ("mss", "wmfcc", "sot", "rms")

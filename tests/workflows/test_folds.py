@@ -17,7 +17,7 @@ from retimbre.matching.inverter import Inverter, InverterConfig, read_inverter
 from retimbre.matching.pairs import HELD_OUT, FileSource
 from retimbre.workflows.dataset.plan import SetOptions
 from retimbre.workflows.dataset.prepare import make_dataset
-from retimbre.workflows.evaluation.held_out import trained_on
+from retimbre.workflows.evaluation.inversion.held_out import trained_on
 from retimbre.workflows.study.matching import folds as folds_module
 from retimbre.workflows.study.matching.folds import FoldsOptions, cross_validate, spread, student_reach
 from retimbre.workflows.training.fit import train

@@ -15,10 +15,10 @@ from retimbre.matching.inverter import Inverter, InverterConfig, save_inverter
 from retimbre.synth.catalog import SYNTHS
 from retimbre.workflows.dataset.plan import SetOptions
 from retimbre.workflows.dataset.prepare import make_dataset
-from retimbre.workflows.evaluation.contenders import labels_of
-from retimbre.workflows.evaluation.held_out import endless_clips, stored_clips
-from retimbre.workflows.evaluation.inversion import EvaluateOptions, evaluate
-from retimbre.workflows.evaluation.triples import TOLERANCE_DB, difference_db
+from retimbre.workflows.evaluation.inversion.contenders import labels_of
+from retimbre.workflows.evaluation.inversion.held_out import endless_clips, stored_clips
+from retimbre.workflows.evaluation.inversion.knobs import EvaluateOptions, evaluate
+from retimbre.workflows.evaluation.inversion.triples import TOLERANCE_DB, difference_db
 from retimbre.workflows.training.run import DataConfig
 
 CPU = torch.device("cpu")
@@ -183,7 +183,7 @@ def test_every_clip_has_a_table_in_the_summary_that_says_what_its_row_says(
 def test_the_whole_held_out_split_of_a_data_set_has_rows_and_never_one_batch(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retimbre.workflows.evaluation.judge.CLIPS_AT_ONCE", 4)
+    monkeypatch.setattr("retimbre.workflows.evaluation.inversion.judge.CLIPS_AT_ONCE", 4)
     make_dataset(tmp_path / "set", SetOptions("fm", size=100, seconds=SHORT_S))
     evaluate(model, tmp_path / "out", few(real=str(tmp_path / "set"), audio_clips=0, save_audio=0))
     split = stored_clips(Inverter(CONFIG), tmp_path / "set", "test").members

@@ -26,8 +26,9 @@ from typing import Annotated, Any
 import typer
 
 import retimbre
-from retimbre.cli import console, doctor, encode, evaluate, export, listing, match, render, train
+from retimbre.cli import console, doctor, encode, export, listing, match, render, train
 from retimbre.cli.data import group as data
+from retimbre.cli.evaluate import group as evaluate
 from retimbre.cli.study import group as study
 from retimbre.core.errors import RetimbreError, UserError
 

@@ -30,7 +30,7 @@ from retimbre.core.errors import ConfigError, PartialFailure
 from retimbre.core.files import sha256_of, write_json, write_text
 from retimbre.matching.inverter import InverterConfig
 from retimbre.training.loop import Progress
-from retimbre.workflows.evaluation.inversion import SCORES_FILE, EvaluateOptions, evaluate
+from retimbre.workflows.evaluation.inversion.knobs import SCORES_FILE, EvaluateOptions, evaluate
 from retimbre.workflows.study.folder import study_folder
 from retimbre.workflows.training.fit import train
 from retimbre.workflows.training.run import RunConfig, RunFolder, read_run

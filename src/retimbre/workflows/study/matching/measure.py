@@ -19,8 +19,8 @@ from retimbre.metrics.bootstrap import Bootstrap, Interval, bootstrap, paired_di
 from retimbre.metrics.catalog import METRICS
 from retimbre.metrics.parameters import Predictions, exact, percentile_rank, within_one
 from retimbre.training import checkpoint
-from retimbre.workflows.evaluation.held_out import EndlessClips, endless_clips
-from retimbre.workflows.evaluation.judge import batches, class_scores, heard_knobs, rendered
+from retimbre.workflows.evaluation.inversion.held_out import EndlessClips, endless_clips
+from retimbre.workflows.evaluation.inversion.judge import batches, class_scores, heard_knobs, rendered
 from retimbre.workflows.training.run import RunConfig
 
 RESAMPLES = 2000

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from retimbre.workflows.evaluation.page import table
+from retimbre.workflows.evaluation.inversion.page import table
 from retimbre.workflows.study.matching.measure import OBSERVABLE_SHARE
 
 Row = dict[str, Any]

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from retimbre.core.files import whole_file
-from retimbre.workflows.evaluation.page import table
+from retimbre.workflows.evaluation.inversion.page import table
 
 Row = dict[str, Any]
 # Wide enough for seven groups of bars with their names upright.

@@ -21,9 +21,9 @@ from retimbre.matching.inverter import Inverter
 from retimbre.metrics.bootstrap import Bootstrap, bootstrap
 from retimbre.metrics.parameters import percentile_rank
 from retimbre.synth.knobs import Choice
-from retimbre.workflows.evaluation import paper
-from retimbre.workflows.evaluation.contenders import Measured
-from retimbre.workflows.evaluation.judge import Answers, Judgement, group_of
+from retimbre.workflows.evaluation.inversion import paper
+from retimbre.workflows.evaluation.inversion.contenders import Measured
+from retimbre.workflows.evaluation.inversion.judge import Answers, Judgement, group_of
 
 Row = dict[str, Any]
 

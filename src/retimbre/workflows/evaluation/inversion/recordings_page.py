@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from retimbre.workflows.evaluation.judge import SUITE_MEASURES
+from retimbre.workflows.evaluation.inversion.judge import SUITE_MEASURES
 
 # Where there is one recording, under every table.
 NO_INTERVAL = "one recording says nothing about others, so there is no interval"

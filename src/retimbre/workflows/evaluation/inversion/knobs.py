@@ -21,17 +21,17 @@ from retimbre.matching.networks.catalog import num_trainable
 from retimbre.metrics.bootstrap import Bootstrap
 from retimbre.synth.audibility import DIFFERENCE_FLOOR_DB
 from retimbre.training import devices
-from retimbre.workflows.evaluation import paper, summary, tables, triples
-from retimbre.workflows.evaluation.contenders import Contender, Measured, labels_of, side_by_side
-from retimbre.workflows.evaluation.held_out import (
+from retimbre.workflows.evaluation.inversion import paper, summary, tables, triples
+from retimbre.workflows.evaluation.inversion.contenders import Contender, Measured, labels_of, side_by_side
+from retimbre.workflows.evaluation.inversion.held_out import (
     HeldOutClips,
     HeldOutSplit,
     endless_clips,
     stored_clips,
     trained_on,
 )
-from retimbre.workflows.evaluation.judge import Progress, judge
-from retimbre.workflows.evaluation.page import page
+from retimbre.workflows.evaluation.inversion.judge import Progress, judge
+from retimbre.workflows.evaluation.inversion.page import page
 
 SCORES_FILE, PARAMETERS_FILE, PREDICTIONS_FILE, SUMMARY_FILE, PAGE_FILE = (
     "scores.json",

@@ -13,8 +13,8 @@ from typing import Any, final
 
 from retimbre.core.config import dump
 from retimbre.matching.inverter import MODEL_FILE, Inverter
-from retimbre.workflows.evaluation.held_out import HeldOutClips
-from retimbre.workflows.evaluation.judge import Judgement
+from retimbre.workflows.evaluation.inversion.held_out import HeldOutClips
+from retimbre.workflows.evaluation.inversion.judge import Judgement
 
 # What a clip depends on beside the way in which it was drawn.
 _CLIP_OPTIONS = ("synth", "sample_rate", "seconds", "fixed", "levels")

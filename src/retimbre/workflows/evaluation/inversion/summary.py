@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from retimbre.metrics.catalog import METRICS
 from retimbre.synth.knobs import Choice, Parameter
-from retimbre.workflows.evaluation.contenders import Measured
-from retimbre.workflows.evaluation.tables import Row
+from retimbre.workflows.evaluation.inversion.contenders import Measured
+from retimbre.workflows.evaluation.inversion.tables import Row
 
 _LEGEND = (
     "= exactly right   ~ next to it   (the classes of a choice have no order, so none is next to another)"

@@ -30,8 +30,8 @@ from retimbre.metrics.suite import SuiteReference
 from retimbre.synth.audibility import audible
 from retimbre.synth.base import Note
 from retimbre.synth.knobs import Choice, Parameter
-from retimbre.workflows.evaluation import paper
-from retimbre.workflows.evaluation.held_out import HeldOutClips
+from retimbre.workflows.evaluation.inversion import paper
+from retimbre.workflows.evaluation.inversion.held_out import HeldOutClips
 
 # Measures of sounds, those of the InverSynth study first, then the suite of the sound-matching papers.
 SIGNAL_MEASURES = ("stft_correlation", "ft_correlation", "log_spectral_frobenius", "mfcc_distance")

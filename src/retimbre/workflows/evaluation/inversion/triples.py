@@ -25,8 +25,8 @@ from torch import Tensor
 from retimbre.core.errors import ConfigError
 from retimbre.dsp import audiofile
 from retimbre.synth.audibility import DIFFERENCE_FLOOR_DB
-from retimbre.workflows.evaluation.contenders import Contender, Measured, differences
-from retimbre.workflows.evaluation.judge import rendered
+from retimbre.workflows.evaluation.inversion.contenders import Contender, Measured, differences
+from retimbre.workflows.evaluation.inversion.judge import rendered
 from retimbre.workflows.report.listen import ListenedClip, write_listening_page
 from retimbre.workflows.report.page import ReportSound
 

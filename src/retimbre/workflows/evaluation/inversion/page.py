@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from retimbre.metrics.catalog import METRICS
-from retimbre.workflows.evaluation import paper
-from retimbre.workflows.evaluation.judge import ANCHORS, SOUND_MEASURES
-from retimbre.workflows.evaluation.tables import rank_rows
+from retimbre.workflows.evaluation.inversion import paper
+from retimbre.workflows.evaluation.inversion.judge import ANCHORS, SOUND_MEASURES
+from retimbre.workflows.evaluation.inversion.tables import rank_rows
 
 Row = dict[str, Any]
 

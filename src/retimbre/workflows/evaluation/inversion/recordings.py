@@ -37,8 +37,8 @@ from retimbre.metrics.bootstrap import Bootstrap, Interval, bootstrap, paired_di
 from retimbre.synth.base import Note
 from retimbre.synth.catalog import find_synth
 from retimbre.training.devices import pick_device
-from retimbre.workflows.evaluation.judge import SUITE_MEASURES, Progress
-from retimbre.workflows.evaluation.recordings_page import page
+from retimbre.workflows.evaluation.inversion.judge import SUITE_MEASURES, Progress
+from retimbre.workflows.evaluation.inversion.recordings_page import page
 from retimbre.workflows.match.sound import MatchOptions, match_sound, one_torch_thread
 from retimbre.workflows.training.sounds import fingerprint_of, matches
 

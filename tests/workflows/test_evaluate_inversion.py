@@ -17,12 +17,17 @@ from retimbre.synth.levels import ParameterFile
 from retimbre.training import checkpoint
 from retimbre.workflows.dataset.plan import SetOptions
 from retimbre.workflows.dataset.prepare import make_dataset
-from retimbre.workflows.evaluation import inversion as evaluating
-from retimbre.workflows.evaluation import paper
-from retimbre.workflows.evaluation.held_out import EndlessClips, endless_clips, stored_clips, trained_on
-from retimbre.workflows.evaluation.inversion import EvaluateOptions, evaluate
-from retimbre.workflows.evaluation.judge import ANCHORS, SOUND_MEASURES, judge
-from retimbre.workflows.evaluation.tables import model_scores
+from retimbre.workflows.evaluation.inversion import knobs as evaluating
+from retimbre.workflows.evaluation.inversion import paper
+from retimbre.workflows.evaluation.inversion.held_out import (
+    EndlessClips,
+    endless_clips,
+    stored_clips,
+    trained_on,
+)
+from retimbre.workflows.evaluation.inversion.judge import ANCHORS, SOUND_MEASURES, judge
+from retimbre.workflows.evaluation.inversion.knobs import EvaluateOptions, evaluate
+from retimbre.workflows.evaluation.inversion.tables import model_scores
 from retimbre.workflows.training.fit import train
 from retimbre.workflows.training.run import DataConfig
 
@@ -143,7 +148,7 @@ def test_a_batch_of_clips_does_not_change_what_is_said_of_them(monkeypatch: pyte
     torch.manual_seed(0)
     inverter = Inverter(CONFIG)
     together = scores_of(inverter, size=7, audio_clips=5)
-    monkeypatch.setattr("retimbre.workflows.evaluation.judge.CLIPS_AT_ONCE", 3)
+    monkeypatch.setattr("retimbre.workflows.evaluation.inversion.judge.CLIPS_AT_ONCE", 3)
     apart = scores_of(inverter, size=7, audio_clips=5)
     assert apart["value"] == pytest.approx(together["value"], abs=1e-3)
     for measure in SOUND_MEASURES:

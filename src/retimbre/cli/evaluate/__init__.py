@@ -1,0 +1,1 @@
+"""`retimbre evaluate`: a module per command, listed in `group.py`."""

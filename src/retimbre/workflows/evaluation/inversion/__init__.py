@@ -1,0 +1,1 @@
+"""How well inverters recover knobs and re-create recordings."""
