@@ -8,6 +8,7 @@ The verbs of the command line are functions of this package, imported when first
     retimbre.encode(...)           a sound to a representation, and retimbre.decode(...) back
     retimbre.make_dataset(...)     a synthesizer to sounds with labels
     retimbre.train(...)            a run file to a network
+    retimbre.measure(...)          two sets of sounds to a number with an interval
 """
 
 import importlib
@@ -25,6 +26,7 @@ _VERBS = {
     "import_folder": ("retimbre.workflows.dataset.recordings", "import_folder"),
     "check_dataset": ("retimbre.workflows.dataset.census", "check_dataset"),
     "train": ("retimbre.workflows.training.fit", "train"),
+    "measure": ("retimbre.workflows.evaluation.sets.folders", "measure_sounds"),
     "evaluate": ("retimbre.workflows.evaluation.inversion.knobs", "evaluate"),
     "export_onnx": ("retimbre.workflows.export.onnx", "export_onnx"),
     "examine": ("retimbre.workflows.doctor", "examine"),

@@ -130,3 +130,8 @@ def test_an_unknown_name_a_missing_file_and_a_needless_file_are_refused(tmp_path
         front_end("statistics", RATE_HZ, str(tmp_path))
     with pytest.raises(ConfigError, match="takes no representation_file"):
         front_end("log-mel", RATE_HZ, str(tmp_path))
+
+
+def test_every_embedder_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "listening.md").read_text(encoding="utf-8")
+    assert [name for name in EMBEDDERS if f"`{name}`" not in page] == []

@@ -20,11 +20,11 @@ from retimbre.matching.autoencoder import (
 from retimbre.matching.inverter import load_inverter
 from retimbre.matching.label_task import ClassBatch, LabelTask, commonest, shares_right
 from retimbre.matching.networks.catalog import num_trainable
-from retimbre.matching.task import UpdateConfig
 from retimbre.synth.base import Note
 from retimbre.synth.catalog import SYNTHS, find_synth
 from retimbre.training import checkpoint
 from retimbre.training.schedule import ScheduleConfig
+from retimbre.training.update import UpdateConfig
 
 CONFIGS = [
     LabelAutoencoderConfig("inversynth", bottleneck=35),

@@ -19,10 +19,11 @@ from retimbre.matching.inverter import Inverter, InverterConfig, load_inverter, 
 from retimbre.matching.networks.dense import DENSE_LAYERS
 from retimbre.matching.pairs import NoteRange, PairSource
 from retimbre.matching.source import Source
-from retimbre.matching.task import InversionTask, UpdateConfig
+from retimbre.matching.task import InversionTask
 from retimbre.synth.base import Note
 from retimbre.training import checkpoint, devices
 from retimbre.training.schedule import ScheduleConfig
+from retimbre.training.update import UpdateConfig
 
 CPU = torch.device("cpu")
 PAIRS, BATCH, STEPS, HELD_OUT = 512, 64, 48, 192

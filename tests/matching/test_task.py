@@ -9,9 +9,10 @@ from retimbre.core.errors import ConfigError
 from retimbre.matching.heads import HEADS
 from retimbre.matching.inverter import Inverter, InverterConfig
 from retimbre.matching.pairs import NoteRange, PairSource
-from retimbre.matching.task import InversionTask, UpdateConfig
+from retimbre.matching.task import InversionTask
 from retimbre.training.devices import Precision
 from retimbre.training.schedule import ScheduleConfig
+from retimbre.training.update import UpdateConfig
 
 CPU = torch.device("cpu")
 FIGURES = {"loss", "exact", "within_one", "percentile_rank"}

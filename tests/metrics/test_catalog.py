@@ -22,8 +22,8 @@ def test_every_entry_says_what_a_reader_needs(name: str) -> None:
 @pytest.mark.parametrize("name", OF_SOUNDS)
 def test_a_perfect_estimate_has_the_ideal_value_and_another_sound_a_worse_one(name: str) -> None:
     metric = METRICS[name]
-    clips = 0.1 * torch.randn(2, 8000, generator=generator(0, "catalog noise"))
-    clips[1] *= torch.linspace(0.0, 1.0, 8000) ** 4
+    clips = 0.1 * torch.randn(2, 16000, generator=generator(0, "catalog noise"))
+    clips[1] *= torch.linspace(0.0, 1.0, 16000) ** 4
     perfect, worse = metric.compute(clips, clips, 16000), metric.compute(clips, clips.flip(0), 16000)
     torch.testing.assert_close(perfect, torch.full((2,), metric.identical), rtol=0, atol=1e-6)
     assert bool(

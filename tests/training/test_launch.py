@@ -2,6 +2,9 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -109,3 +112,41 @@ def ask_for_a_gpu() -> None:
 def test_more_processes_than_gpus_are_refused_in_one_line() -> None:
     errors = [outcome.error for outcome in in_processes(2, ask_for_a_gpu)]
     assert sum("but 0 GPUs: takes one each" in str(error) for error in errors) == 1
+
+
+# A process of its own, in which nothing of torch was imported before, as in the program.
+TRAINS_AND_LEAVES = """
+import pathlib
+from retimbre.training.launch import joined
+import torch
+
+def threads():
+    return sorted(each.read_text().strip() for each in pathlib.Path("/proc/self/task").glob("*/comm"))
+
+with joined("cpu") as world:
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    world.wait()
+    print(*threads())
+print(*threads())
+"""
+
+
+@pytest.mark.slow
+def test_the_threads_of_a_group_have_ended_when_it_is_left() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(listener.getsockname()[1])}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", TRAINS_AND_LEAVES],
+            env=os.environ | place | {"RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        during, after = process.communicate(timeout=120)[0].splitlines()
+        assert "gloo" in during
+        assert "gloo" not in after
+        assert process.returncode == 0

@@ -29,7 +29,7 @@ from retimbre.workflows.evaluation.inversion.judge import ANCHORS, SOUND_MEASURE
 from retimbre.workflows.evaluation.inversion.knobs import EvaluateOptions, evaluate
 from retimbre.workflows.evaluation.inversion.tables import model_scores
 from retimbre.workflows.training.fit import train
-from retimbre.workflows.training.run import DataConfig
+from retimbre.workflows.training.matching_run import DataConfig
 
 CPU = torch.device("cpu")
 SHORT_S = 0.125

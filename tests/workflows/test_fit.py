@@ -20,7 +20,8 @@ from retimbre.workflows.dataset.prepare import make_dataset
 from retimbre.workflows.training.fit import rehearse, run_session, train
 from retimbre.workflows.training.inversion import prepare
 from retimbre.workflows.training.kind import Session
-from retimbre.workflows.training.run import RunConfig, RunFolder, read_run
+from retimbre.workflows.training.run import RunFolder, read_run
+from retimbre.workflows.training.settings import RunConfig
 
 RUNS = sorted((Path(__file__).parents[2] / "runs").glob("*.toml"))
 

@@ -255,13 +255,9 @@ def test_under_torchrun_a_killed_process_costs_what_was_done_since_the_last_save
     assert "run the same command again to continue at the last saved state" in lines[0]
     reached = max(int(step) for step, _, _ in rows(tmp_path / "run"))
     again = [*torchrun, "-m", "retimbre", *arguments, "--set", f"train.steps={reached + 5}"]
-    for _ in range(3):
-        resumed = subprocess.run(
-            again, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
-        )
-        # Rarely a process of torch aborts while it ends, and torchrun ends the other: one more that was killed.
-        if "Signal 6 (SIGABRT)" not in resumed.stderr:
-            break
+    resumed = subprocess.run(
+        again, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     assert resumed.returncode == 0, resumed.stderr
     assert {int(step) for step, _, _ in rows(tmp_path / "run")} == set(range(1, reached + 6))
     # The first process alone prints.

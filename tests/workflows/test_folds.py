@@ -21,7 +21,8 @@ from retimbre.workflows.evaluation.inversion.held_out import trained_on
 from retimbre.workflows.study.matching import folds as folds_module
 from retimbre.workflows.study.matching.folds import FoldsOptions, cross_validate, spread, student_reach
 from retimbre.workflows.training.fit import train
-from retimbre.workflows.training.run import DataConfig, RunConfig, TrainConfig
+from retimbre.workflows.training.matching_run import DataConfig, MatchingRun
+from retimbre.workflows.training.settings import TrainConfig
 
 TINY = """
 seed = 1
@@ -70,7 +71,7 @@ def test_fold_0_of_ten_is_the_split_that_everything_else_uses() -> None:
     assert torch.equal(Folds(10, 0).part(vectors(2000)), HELD_OUT.part(vectors(2000)))
     inverter = Inverter(InverterConfig("two-sine", "C1", seconds=0.125))
     standard, first = (
-        RunConfig(inverter.config, TrainConfig(steps=1), data).pair_source(inverter)
+        MatchingRun(inverter.config, TrainConfig(steps=1), data).pair_source(inverter)
         for data in (DataConfig(), DataConfig(folds=10, fold=0))
     )
     for split in SPLITS:
@@ -87,7 +88,7 @@ def test_stored_and_endless_pairs_of_a_fold_have_no_vector_in_common_across_part
     data, folds = RenderedSet.open(tmp_path / "set"), Folds(3, fold)
     stored = FileSource(data, 0, folds=folds)
     inverter = Inverter(InverterConfig("fm", "C1", seconds=0.125))
-    config = RunConfig(inverter.config, TrainConfig(steps=1), DataConfig(folds=3, fold=fold))
+    config = MatchingRun(inverter.config, TrainConfig(steps=1), DataConfig(folds=3, fold=fold))
     endless = config.pair_source(inverter)
     for index, split in enumerate(SPLITS):
         assert (folds.part(data.classes[stored.rows[split]]) == index).all()

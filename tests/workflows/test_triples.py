@@ -19,7 +19,7 @@ from retimbre.workflows.evaluation.inversion.contenders import labels_of
 from retimbre.workflows.evaluation.inversion.held_out import endless_clips, stored_clips
 from retimbre.workflows.evaluation.inversion.knobs import EvaluateOptions, evaluate
 from retimbre.workflows.evaluation.inversion.triples import TOLERANCE_DB, difference_db
-from retimbre.workflows.training.run import DataConfig
+from retimbre.workflows.training.matching_run import DataConfig
 
 CPU = torch.device("cpu")
 SHORT_S = 0.125

@@ -22,8 +22,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from retimbre.core import random
+from retimbre.core.clusters import k_means, nearest
 from retimbre.listening.base import FittedEmbedder
-from retimbre.listening.fitted import k_means, nearest, principal_components
+from retimbre.listening.fitted import principal_components
 from retimbre.representation.steps import DecibelSpectrogram
 
 NUM_COMPONENTS = 64

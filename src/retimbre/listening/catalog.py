@@ -14,8 +14,12 @@ from retimbre.listening.bag_of_words import BagOfWords
 from retimbre.listening.base import Embedder
 from retimbre.listening.clap import ClapEmbedder
 from retimbre.listening.handcrafted import Handcrafted
+from retimbre.listening.listener_embedder import ListenerEmbedder
+from retimbre.listening.panns import PannsEmbedder, at_16_khz
 from retimbre.listening.random_features import RandomFeatures
+from retimbre.listening.sony_inception import SonyInceptionEmbedder
 from retimbre.listening.statistics import BandStatistics
+from retimbre.listening.vggish import VggishEmbedder, whitened
 from retimbre.representation.catalog import REPRESENTATIONS, representation
 
 
@@ -46,11 +50,19 @@ class ExternalEntry:
 
 
 EMBEDDERS: dict[str, EmbedderEntry | ExternalEntry] = {
+    "listener": EmbedderEntry(
+        "What the shipped listener makes of a note: its timbre and pitch", ListenerEmbedder
+    ),
     "statistics": EmbedderEntry("Eight statistics over time of 64 mel bands", BandStatistics),
     "random-features": EmbedderEntry("Random convolutions over mel bands, never trained", RandomFeatures),
     "bag-of-words": EmbedderEntry("How often each of 1,000 learned spectra occurs", BagOfWords),
     "handcrafted": EmbedderEntry("1,000 components of 319,200 measurements", Handcrafted),
     "clap": ExternalEntry("The audio half of LAION-CLAP, from a local file", ClapEmbedder),
+    "vggish": ExternalEntry("Google's VGGish, its last layer as it is, from a local file", VggishEmbedder),
+    "vggish-pca": ExternalEntry("VGGish rectified and whitened, from two local files", whitened),
+    "panns-cnn14": ExternalEntry("PANNs CNN14 for 32 kHz, from a local file", PannsEmbedder),
+    "panns-cnn14-16k": ExternalEntry("PANNs CNN14 for 16 kHz, from a local file", at_16_khz),
+    "sony-inception": ExternalEntry("System C's Inception, from a local file", SonyInceptionEmbedder),
 }
 
 

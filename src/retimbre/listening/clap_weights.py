@@ -3,31 +3,27 @@
 The weights are spread in two dialects. Hugging Face's files (`model.safetensors`, or the older `pytorch_model.bin`)
 hold query, key and value of an attention as three matrices; LAION's own `.pt` files hold them as one, under shorter
 names, beside what was needed to go on with the training. Both also hold the half that reads text, which is passed
-over. Names and sizes are checked to the last tensor, since a network with one layer missing still gives vectors, only
-wrong ones.
-
-`.bin` and `.pt` files are pickles, which can run programs when they are opened. They are read by PyTorch's restricted
-reader, which makes tensors, plain containers and nothing else; a file that asks for more is refused. Safetensors files
-need no such care and should be preferred. Nothing is ever downloaded.
+over. Names and sizes are checked to the last tensor. How a file is opened, and what is trusted of it, is the matter of
+`weights_file`; safetensors files should be preferred.
 
 References:
     The files: https://huggingface.co/laion/clap-htsat-unfused, https://github.com/LAION-AI/CLAP
 """
 
-import pickle  # noqa: TID251 (for the name of an error that torch.load raises)
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from retimbre.core.errors import CheckpointError
 from retimbre.listening.htsat import Htsat, HtsatConfig
+from retimbre.listening.weights_file import faults, read_tensors, refuse_faults, tensor, weights_of
+
+FORMATS = "model.safetensors, pytorch_model.bin or a .pt file"
 
 # By the width of the first stage: "tiny" and "base" of LAION's CLAP.
 SIZES = {config.width: config for config in (HtsatConfig(), HtsatConfig(width=128, depths=(2, 2, 12, 2)))}
@@ -114,9 +110,10 @@ def read_audio_half(path: Path) -> AudioHalf:
 
     Raises:
         CheckpointError: The file is missing, damaged, holds no unfused HTSAT of a known size, or lacks a tensor, has
-            one too many or one of another shape; the first of them is named.
+            one too many or one of another shape; they are named.
     """
-    stored = dict(_stored(path))
+    # The half that reads text is four fifths of the file.
+    stored = read_tensors(path, lambda name: "audio_" in name, takes=FORMATS)
     dialect = next((found for found in (HUGGING_FACE, LAION) if _speaks(found, stored)), None)
     if dialect is None:
         raise CheckpointError(
@@ -125,13 +122,16 @@ def read_audio_half(path: Path) -> AudioHalf:
         )
     dim = _rows(path, dialect, stored, "projection.2.weight")
     network = AudioHalf(_size(path, dialect, stored), dim)
-    wanted = {name: here.shape for name, here in network.state_dict().items() if "num_batches" not in name}
-    _refuse_unexpected(path, dialect, stored, {file for ours in wanted for file in dialect.names(ours)})
-    for ours, shape in wanted.items():
-        names = dialect.names(ours)
-        part = torch.Size((shape[0] // len(names), *shape[1:]))
-        weights = torch.cat([_tensor(path, stored, name, part) for name in names])
-        network.state_dict()[ours].copy_(weights)
+    wanted = weights_of(network)
+    shapes = {
+        name: torch.Size((here.shape[0] // len(names), *here.shape[1:]))
+        for ours, here in wanted.items()
+        for names in [dialect.names(ours)]
+        for name in names
+    }
+    _refuse_misfits(path, dialect, stored, shapes)
+    for ours, here in wanted.items():
+        here.copy_(torch.cat([stored[name] for name in dialect.names(ours)]))
     return network.requires_grad_(False).eval()
 
 
@@ -150,105 +150,20 @@ def _size(path: Path, dialect: Dialect, stored: Mapping[str, Tensor]) -> HtsatCo
 
 def _rows(path: Path, dialect: Dialect, stored: Mapping[str, Tensor], ours: str) -> int:
     """The length of a tensor that all others are measured by."""
-    name = dialect.names(ours)[0]
-    if name not in stored or not stored[name].dim():
-        raise CheckpointError(f"{path}: lacks the tensor {name!r}")
-    return len(stored[name])
+    return len(tensor(path, stored, dialect.names(ours)[0]))
 
 
-def _tensor(path: Path, stored: Mapping[str, Tensor], name: str, shape: torch.Size) -> Float[Tensor, "..."]:
-    if name not in stored:
-        raise CheckpointError(f"{path}: lacks the tensor {name!r}")
-    weights = stored[name].float()
-    if weights.shape != shape:
-        raise CheckpointError(f"{path}: {name!r} is {list(weights.shape)}, but takes {list(shape)}")
-    if not bool(weights.isfinite().all()):
-        raise CheckpointError(f"{path}: {name!r} holds values that are not finite")
-    return weights
-
-
-def _refuse_unexpected(
-    path: Path, dialect: Dialect, stored: Mapping[str, Tensor], expected: set[str]
+def _refuse_misfits(
+    path: Path, dialect: Dialect, stored: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]
 ) -> None:
-    """Refuses the first tensor of the audio half that has no place in ours: it would change the vectors."""
-    for name in sorted(stored):
-        known = name in expected or any(part in name for part in dialect.ignored)
-        if not name.startswith(dialect.prefixes) or known:
-            continue
-        fused = "; this is a fused CLAP, take the unfused one" if "fusion_model" in name else ""
-        raise CheckpointError(f"{path}: has no place for the tensor {name!r}{fused}")
-
-
-def _stored(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a file that may belong to the audio half, by name."""
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path}: no such file; takes model.safetensors, pytorch_model.bin or a .pt file"
-        )
-    read = _safetensors if path.suffix == ".safetensors" else _pickled
-    for name, weights in read(path):
-        yield name.removeprefix("module."), weights
-
-
-def _safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 (no mapping)
-                # The half that reads text is four fifths of the file.
-                if "audio_" in name:
-                    yield name, file.get_tensor(name)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged or not a safetensors file: {error}") from error
-
-
-@final
-class _Ignored:
-    """Stands in for the NumPy numbers in LAION's records of training, which the restricted reader would refuse."""
-
-    def __init__(self, *about: object) -> None:
-        pass
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
-_IGNORED_NAMES = (
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "numpy.dtype",
-    "numpy.dtypes.Float64DType",
-    "numpy.dtypes.Float32DType",
-    "numpy.dtypes.Int64DType",
-)
-
-
-# What the restricted reader raises depends on where it stumbles over a damaged byte.
-_DAMAGED = (
-    pickle.UnpicklingError,
-    struct.error,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-
-
-def _pickled(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a file of PyTorch's; LAION keeps them under `state_dict`, beside the state of training."""
-    try:
-        with torch.serialization.safe_globals([(_Ignored, name) for name in _IGNORED_NAMES]):
-            # Many published weights exist in this form only; weights_only runs no code of the file's.
-            held = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
-    except _DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: damaged, or holds more than weights: {reason}") from error
-    named = held.get("state_dict", held) if isinstance(held, dict) else None
-    if not isinstance(named, dict):
-        raise CheckpointError(f"{path}: holds a {type(held).__name__}, not named tensors")
-    for name, weights in named.items():
-        if isinstance(name, str) and isinstance(weights, Tensor) and "audio_" in name:
-            yield name, weights
+    """Refuses tensors of the audio half that do not fit or have no place in ours: they would change the vectors."""
+    extra = [
+        name
+        for name in sorted(stored)
+        if name.startswith(dialect.prefixes)
+        and name not in shapes
+        and not any(part in name for part in dialect.ignored)
+    ]
+    fused = any("fusion_model" in name for name in extra)
+    hint = "; this is a fused CLAP, take the unfused one" if fused else ""
+    refuse_faults(path, faults(stored, shapes), extra, hint)

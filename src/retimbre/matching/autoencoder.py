@@ -24,11 +24,12 @@ from torch import Tensor, nn
 
 from retimbre.core.config import build, dump
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError
-from retimbre.matching.inverter import check_knobs, describe_knob, find_checkpoint
+from retimbre.matching.inverter import check_knobs, describe_knob
 from retimbre.synth.catalog import find_synth
 from retimbre.synth.knobs import Continuous
 from retimbre.synth.parameters import Knobs, ParameterSpace
 from retimbre.training import checkpoint
+from retimbre.training.shipped import find_checkpoint
 
 KIND = "label-autoencoder"
 DESCRIPTION = "Squeezes the class vectors of a synthesizer through a few numbers and back"

@@ -12,7 +12,6 @@ no longer the one it was trained on.
 """
 
 import dataclasses
-import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retimbre.core.config import build, dump
-from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
+from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError
 from retimbre.listening.base import Embedder, ExternalEmbedder
 from retimbre.listening.catalog import front_end
 from retimbre.matching.heads import HeadName, make_head
@@ -34,9 +33,9 @@ from retimbre.synth.catalog import find_synth
 from retimbre.synth.knobs import Choice, Continuous, Stepped, Value
 from retimbre.synth.parameters import ParameterSpace
 from retimbre.training import checkpoint
+from retimbre.training.shipped import find_checkpoint
 
 KIND = "inverter"
-MODEL_FILE = "model.safetensors"  # of a run folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,33 +253,6 @@ def beside(path: Path, config: InverterConfig) -> InverterConfig:
     if not config.representation_file or Path(config.representation_file).exists() or not moved.is_file():
         return config
     return dataclasses.replace(config, representation_file=str(moved))
-
-
-def find_checkpoint(name_or_path: str | Path) -> Path:
-    """The file of a run folder's model, of a path, or of a shipped checkpoint's name.
-
-    Raises:
-        CheckpointError: There is no such file; the message lists the shipped names.
-    """
-    path = Path(name_or_path)
-    shipped = shipped_checkpoints()
-    if path.is_dir() and (path / MODEL_FILE).is_file():
-        return path / MODEL_FILE
-    if path.is_dir():
-        raise CheckpointError(f"{path}: has no {MODEL_FILE}; is it a run folder whose training has begun?")
-    if path.is_file():
-        return path
-    if str(name_or_path) in shipped:
-        return shipped[str(name_or_path)]
-    raise CheckpointError(
-        f"there is no model {str(name_or_path)!r}: no such file; {near_miss(str(name_or_path), shipped)}"
-    )
-
-
-def shipped_checkpoints() -> dict[str, Path]:
-    """The checkpoints that come with the package, by name."""
-    folder = Path(str(importlib.resources.files("retimbre"))) / "checkpoints"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
 def describe_knob(parameter: Continuous | Stepped | Choice) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from torch.nn import functional
 
 from retimbre.matching.autoencoder import LabelAutoencoder
 from retimbre.matching.heads import ClassLayout
-from retimbre.matching.task import UpdateConfig, optimizer_of
 from retimbre.synth.parameters import ParameterSpace
 from retimbre.training.ema import ExponentialMovingAverage
 from retimbre.training.parallel import ALONE, World
 from retimbre.training.schedule import learning_rate_at, set_learning_rate
 from retimbre.training.share import Share, whole
 from retimbre.training.task import Task
+from retimbre.training.update import UpdateConfig, optimizer_of
 
 FIGURES = ("loss", "exact", "within_one", "perfect")
 

@@ -5,58 +5,26 @@ against the head's loss with Adam. A running average of the weights is kept besi
 and saved as the model. An inverter that also listens to recordings (`self_supervised`) is moved against both losses.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from retimbre.core.errors import ConfigError
 from retimbre.matching.heads import Targets
 from retimbre.matching.inverter import Inverter
 from retimbre.matching.self_supervised import Listening, SoundBatch
 from retimbre.matching.source import PairBatch
 from retimbre.metrics.parameters import Predictions, exact, percentile_rank, within_one
-from retimbre.training.devices import Precision
 from retimbre.training.ema import ExponentialMovingAverage
 from retimbre.training.parallel import ALONE, World
-from retimbre.training.schedule import ScheduleConfig, learning_rate_at, set_learning_rate
+from retimbre.training.schedule import learning_rate_at, set_learning_rate
 from retimbre.training.share import share_of_batch, whole
 from retimbre.training.task import Task
+from retimbre.training.update import UpdateConfig, optimizer_of
 
 FIGURES = ("loss", "exact", "within_one", "percentile_rank")
-
-
-@dataclasses.dataclass(frozen=True)
-class UpdateConfig:
-    """How weights are moved.
-
-    Attributes:
-        schedule: The learning rate over the run.
-        num_steps: The length of the run.
-        optimizer: `adam`, or `adamw`, whose weight decay pulls on matrices and kernels only.
-        weight_decay: How hard, for `adamw`.
-        clip_norm: The longest gradient, as a norm over all weights; 0 for any.
-        ema_decay: What an update keeps of the average of the weights; 0 for no average.
-        precision: Of matrix products and convolutions.
-    """
-
-    schedule: ScheduleConfig
-    num_steps: int
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    ema_decay: float = 0.999
-    precision: Precision = Precision.FP32
-
-    def __post_init__(self) -> None:
-        """Refuses what is below zero."""
-        if self.weight_decay < 0.0 or self.clip_norm < 0.0:
-            raise ConfigError(
-                f"weight_decay is {self.weight_decay:g} and clip_norm {self.clip_norm:g}, but both take 0 or more"
-            )
 
 
 class InversionTask(Task[PairBatch]):
@@ -177,16 +145,3 @@ class InversionTask(Task[PairBatch]):
             percentile_rank(predictions).mean(),
         ]
         return torch.stack([mean.double().cpu() for mean in means])
-
-
-def optimizer_of(network: nn.Module, config: UpdateConfig) -> torch.optim.Optimizer:
-    """Adam over what of a network is trained, with weight decay on matrices and kernels if it is asked for."""
-    weights = [each for each in network.parameters() if each.requires_grad]
-    # One kernel for all weights: a third of the time of a loop over them on the CPU, more on a GPU.
-    if config.optimizer == "adam":
-        return torch.optim.Adam(weights, lr=config.schedule.learning_rate, fused=True)
-    groups = [
-        {"params": [each for each in weights if each.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [each for each in weights if each.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.schedule.learning_rate, fused=True)

@@ -10,8 +10,16 @@ N. Three things see to that. A closed connection is noticed at once by whoever i
 sends SIGTERM to those that are busy elsewhere, which is turned into an error here. And who has an error to tell takes
 the one turn there is at the store; the others end silently.
 
+Talking is done by threads of the group, and they must end before Python does: a thread that frees a tensor needs
+Python's lock for it, and where there is no Python any more, the whole process is aborted ("terminate called without an
+active exception"). `destroy_process_group` ends them only if nobody else holds the group. Somebody would:
+`torch.distributed.nn.functional` takes the group that it finds at its own import for the default argument of its
+functions, for good, and every optimizer of torch imports it when it is made. So it is imported here, before there is
+any group.
+
 References:
     https://docs.pytorch.org/docs/stable/elastic/run.html
+    https://github.com/pytorch/pytorch/pull/179291 has the abort at the end of Python, and an attempt at it in torch
 """
 
 import contextlib
@@ -23,6 +31,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 import torch
+import torch.distributed.nn.functional
 from torch import distributed
 from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous

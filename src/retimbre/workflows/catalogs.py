@@ -113,16 +113,19 @@ def _models() -> list[Row]:
 
 def _metrics() -> list[Row]:
     from retimbre.metrics.catalog import METRICS
+    from retimbre.metrics.notes.catalog import NOTE_MEASURES
 
+    named = [(name, metric.compares, metric) for name, metric in METRICS.items()]
+    named += [(name, "notes", measure) for name, measure in NOTE_MEASURES.items()]
     return [
         {
             "name": name,
-            "compares": metric.compares,
+            "compares": compares,
             "better": metric.better,
             "unit": metric.unit,
             "description": metric.description,
         }
-        for name, metric in METRICS.items()
+        for name, compares, metric in named
     ]
 
 

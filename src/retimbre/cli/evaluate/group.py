@@ -5,11 +5,15 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.evaluate import inversion, recordings
+from retimbre.cli.evaluate import distances, inversion, listener, notes, recordings, report
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "inversion": inversion.inversion,
     "recordings": recordings.recordings,
+    "report": report.report,
+    "notes": notes.notes,
+    "listener": listener.listener,
+    **distances.COMMANDS,
 }
 
 app = typer.Typer(help="Measure how good a model or a set of sounds is.", no_args_is_help=True)

@@ -5,9 +5,10 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.study import matching, phase, snr_pesq, timing
+from retimbre.cli.study import listening, matching, phase, snr_pesq, timing
 
 COMMANDS: dict[str, Callable[..., Any]] = {
+    "listening": listening.listening,
     "matching": matching.matching,
     "phase": phase.phase,
     "snr-pesq": snr_pesq.snr_pesq,

@@ -28,6 +28,7 @@ from retimbre.matching.inverter import Inverter
 from retimbre.synth.base import REFERENCE_PITCH_HZ, Note
 from retimbre.synth.knobs import Parameter
 from retimbre.training.checkpoint import read_header
+from retimbre.training.shipped import MODEL_FILE, find_checkpoint
 
 # The notes of the trial clips, an octave apart, and how long their keys are held.
 _TRIAL_PITCHES_HZ = (440.0, 220.0, 880.0)
@@ -70,7 +71,7 @@ def parts_of(model: str | Path, *, network_only: bool) -> list[Part]:
     Raises:
         CheckpointError: There is none, it is damaged, or of a kind that has no parts.
     """
-    path = inverter.find_checkpoint(model)
+    path = find_checkpoint(model)
     kind = read_header(path).kind
     if kind not in PARTS:
         raise CheckpointError(f"{path}: a checkpoint of kind {kind!r}; takes {' or '.join(sorted(PARTS))}")
@@ -82,7 +83,7 @@ def parts_of(model: str | Path, *, network_only: bool) -> list[Part]:
 def model_name(path: Path) -> str:
     """What a checkpoint is called: its run folder's name, or its own without the ending."""
     path = path.resolve()
-    return path.parent.name if path.name == inverter.MODEL_FILE else path.stem
+    return path.parent.name if path.name == MODEL_FILE else path.stem
 
 
 def inverter_parts(path: Path, name: str, network_only: bool) -> list[Part]:

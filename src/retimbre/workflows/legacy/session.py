@@ -37,7 +37,7 @@ from retimbre.workflows.match.batch import MatchOptions, match
 from retimbre.workflows.training.fit import run_session
 from retimbre.workflows.training.inversion import inverter_config
 from retimbre.workflows.training.kind import Session
-from retimbre.workflows.training.run import RunConfig
+from retimbre.workflows.training.matching_run import MatchingRun
 
 # That program's settings.
 BATCH_SIZE = 16
@@ -50,7 +50,7 @@ RUN = "run"  # the run folder in the session's
 Table = dict[str, Any]
 
 
-def run_file_of(settings: LegacySettings, out: Path) -> RunConfig:
+def run_file_of(settings: LegacySettings, out: Path) -> MatchingRun:
     """The run that the variables describe; imports the training set into the run folder.
 
     Raises:
@@ -60,8 +60,8 @@ def run_file_of(settings: LegacySettings, out: Path) -> RunConfig:
         table = _labelled(settings, out)
     else:
         table = _unlabelled(settings, out)
-    config = build(RunConfig, table, "")
-    return dataclasses.replace(config, task=config.task.resolved())
+    config = build(MatchingRun, table, "")
+    return config.resolved()
 
 
 def train_from_environment(
@@ -83,7 +83,7 @@ def train_from_environment(
     """
     if settings.wav_output is not None and settings.wav_output.exists() and not force:
         raise ExistsError(f"AUDIO_WAV_OUTPUT: {settings.wav_output} is there already; --force replaces it")
-    config = build(RunConfig, apply_overrides(dump(run_file_of(settings, session.out)), overrides), "")
+    config = build(MatchingRun, apply_overrides(dump(run_file_of(settings, session.out)), overrides), "")
     result = run_session(config, dataclasses.replace(session, out=session.out / RUN))
     if settings.saved_models is not None:
         result["saved"] = _save(config, result, settings.saved_models)
@@ -146,7 +146,7 @@ def _table(settings: LegacySettings, synth: str, num_train: int) -> Table:
     }
 
 
-def _save(config: RunConfig, manifest: dict[str, Any], folder: Path) -> list[str]:
+def _save(config: MatchingRun, manifest: dict[str, Any], folder: Path) -> list[str]:
     """The weights and the architecture, under one name: that of the weights' content."""
     digest = manifest["model_sha256"][:12]
     weights, architecture = (
@@ -159,7 +159,7 @@ def _save(config: RunConfig, manifest: dict[str, Any], folder: Path) -> list[str
     return [str(weights), str(architecture)]
 
 
-def _predict(settings: LegacySettings, config: RunConfig, session: Session) -> dict[str, Any]:
+def _predict(settings: LegacySettings, config: MatchingRun, session: Session) -> dict[str, Any]:
     sound, folder = str(settings.wav_input), session.out / "match"
     options = MatchOptions(
         synth=inverter_config(config).synth,

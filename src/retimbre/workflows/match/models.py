@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retimbre.core.errors import CheckpointError
-from retimbre.matching.inverter import Inverter, load_inverter, shipped_checkpoints
+from retimbre.matching.inverter import Inverter, load_inverter
 from retimbre.training.checkpoint import read_header
+from retimbre.training.shipped import shipped_checkpoints
 
 # The shown name of a search that no network began.
 NO_MODEL = "search"

@@ -33,7 +33,6 @@ from retimbre.matching.autoencoder import (
     load_autoencoder,
     save_autoencoder,
 )
-from retimbre.matching.inverter import find_checkpoint
 from retimbre.matching.label_task import ClassBatch, LabelTask, commonest
 from retimbre.matching.networks.catalog import num_trainable
 from retimbre.matching.pairs import HELD_OUT, FileSource, NoteRange, PairSource
@@ -41,10 +40,12 @@ from retimbre.synth.catalog import find_synth
 from retimbre.training import checkpoint, devices
 from retimbre.training.checkpoint import TRAINING_KIND
 from retimbre.training.share import Share
+from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.dataset.plan import plan_from_header
 from retimbre.workflows.training.heard_labels import HeardLabels, heard_labels
 from retimbre.workflows.training.kind import Kind, Prepared, Session
-from retimbre.workflows.training.run import RunConfig, RunFolder
+from retimbre.workflows.training.matching_run import MatchingRun
+from retimbre.workflows.training.run import RunFolder
 
 VALIDATION_BATCH = 1024
 
@@ -111,7 +112,7 @@ class GivenClasses(ClassSource):
         return len(self.parts[split])
 
 
-def prepare(config: RunConfig, session: Session) -> Prepared[ClassBatch]:
+def prepare(config: MatchingRun, session: Session) -> Prepared[ClassBatch]:
     """The autoencoder with its optimizer, and its class vectors."""
     devices.set_threads(config.train.threads)
     device = devices.pick_device(session.device)
@@ -131,14 +132,14 @@ def prepare(config: RunConfig, session: Session) -> Prepared[ClassBatch]:
     )
 
 
-def autoencoder_config(config: RunConfig) -> LabelAutoencoderConfig:
+def autoencoder_config(config: MatchingRun) -> LabelAutoencoderConfig:
     """The [task] of a run of this kind."""
     if not isinstance(config.task, LabelAutoencoderConfig):
-        raise ConfigError(f"a run of kind {config.task.kind!r} trains no label autoencoder")
+        raise ConfigError(f"a run of kind {config.kind!r} trains no label autoencoder")
     return config.task
 
 
-def classes_of(config: RunConfig) -> ClassSource:
+def classes_of(config: MatchingRun) -> ClassSource:
     """Where the class vectors of a run come from.
 
     Raises:
@@ -170,7 +171,7 @@ def classes_of(config: RunConfig) -> ClassSource:
     )
 
 
-def _of_a_set(config: RunConfig) -> GivenClasses:
+def _of_a_set(config: MatchingRun) -> GivenClasses:
     data, task = RenderedSet.open(config.data.folder), autoencoder_config(config)
     made_with = plan_from_header(data.header)
     _check_knobs(data.folder, made_with.synth.name, made_with.space, task)
@@ -182,7 +183,7 @@ def _of_a_set(config: RunConfig) -> GivenClasses:
     return GivenClasses(parts, config.seed)
 
 
-def heard_of(config: RunConfig) -> HeardLabels:
+def heard_of(config: MatchingRun) -> HeardLabels:
     """What the inverter of a run takes its sounds for; read once in a session."""
     task, data = autoencoder_config(config), config.data
     found = heard_labels(data.labels_from, Path(data.folder))
@@ -206,7 +207,7 @@ def validation_batches(source: ClassSource, count: int, device: torch.device) ->
     return [ClassBatch(source.classes(rows, "validation").to(device)) for rows in pieces]
 
 
-def sizes(autoencoder: LabelAutoencoder, config: RunConfig) -> dict[str, Any]:
+def sizes(autoencoder: LabelAutoencoder, config: MatchingRun) -> dict[str, Any]:
     """How large an autoencoder is, and what it is trained on."""
     return {
         "parameters": num_trainable(autoencoder),
@@ -217,7 +218,7 @@ def sizes(autoencoder: LabelAutoencoder, config: RunConfig) -> dict[str, Any]:
     }
 
 
-def facts(config: RunConfig) -> dict[str, Any]:
+def facts(config: MatchingRun) -> dict[str, Any]:
     """Where the labels are from, how many there are, and what is had without a code."""
     source, task = classes_of(config), autoencoder_config(config)
     numbers = [source.count("train"), source.count("validation") or config.data.validation_clips]
@@ -247,7 +248,7 @@ def _warm_up(autoencoder: LabelAutoencoder, name_or_path: str) -> None:
         ) from error
 
 
-def export(config: RunConfig, folder: RunFolder, facts: dict[str, Any]) -> LabelAutoencoder:
+def export(config: MatchingRun, folder: RunFolder, facts: dict[str, Any]) -> LabelAutoencoder:
     """Writes the autoencoder: the average of the weights at the best validation, else at the last saved state."""
     checkpoints = folder.checkpoints
     path = checkpoints.best if checkpoints.best.exists() else checkpoints.last

@@ -26,11 +26,17 @@ from retimbre.workflows.report.figures import history_png
 from retimbre.workflows.training.autoencoder import LABEL_AUTOENCODER
 from retimbre.workflows.training.inversion import INVERSION
 from retimbre.workflows.training.kind import Kind, Session
-from retimbre.workflows.training.run import RunConfig, RunFolder, read_run
+from retimbre.workflows.training.listener import LISTENER
+from retimbre.workflows.training.run import RunFolder, read_run
+from retimbre.workflows.training.settings import RunConfig
 
 RUNS_FOLDER = Path("out")
 
-KINDS: dict[str, Kind] = {"inversion": INVERSION, "label-autoencoder": LABEL_AUTOENCODER}
+KINDS: dict[str, Kind[Any]] = {
+    "inversion": INVERSION,
+    "label-autoencoder": LABEL_AUTOENCODER,
+    "listener": LISTENER,
+}
 
 
 def train(
@@ -74,7 +80,7 @@ def default_folder(run_file: Path) -> Path:
 def run_session(config: RunConfig, session: Session) -> dict[str, Any]:
     """Begins or continues a run, and leaves its model and its manifest, which the first process returns."""
     folder, world = RunFolder(session.out), session.world
-    prepared = KINDS[config.task.kind].prepare(config, session)
+    prepared = KINDS[config.kind].prepare(config, session)
     if world.is_first:
         folder.open_for(config)
     world.wait()  # the others must not read what may be another run's
@@ -98,7 +104,7 @@ def conclude(
         aside.write_bytes(history_png(rows))
     best_step = result.best.step if result.best else result.step
     quality = last_validation(rows, best_step)
-    kind = KINDS[config.task.kind]
+    kind = KINDS[config.kind]
     facts = {
         "seed": config.seed,
         "step": best_step,
@@ -143,7 +149,7 @@ def last_validation(rows: Sequence[Row], step: int) -> dict[str, float]:
 
 def rehearse(config: RunConfig, session: Session) -> dict[str, Any]:
     """Two steps of a run without writing anything: what it resolves to, its sizes, and the seconds its parts take."""
-    prepared = KINDS[config.task.kind].prepare(config, dataclasses.replace(session, rehearsal=True))
+    prepared = KINDS[config.kind].prepare(config, dataclasses.replace(session, rehearsal=True))
     size = config.train.batch_size
     # The first update of a process sets up its kernels, so a second one is timed.
     prepared.task.update(prepared.batch_at(1), step=1)

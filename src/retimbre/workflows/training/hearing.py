@@ -18,13 +18,14 @@ from retimbre.matching.source import Source
 from retimbre.training import checkpoint
 from retimbre.training.checkpoint import TRAINING_KIND
 from retimbre.workflows.training.kind import Session
-from retimbre.workflows.training.run import RunConfig, RunFolder
+from retimbre.workflows.training.matching_run import MatchingRun
+from retimbre.workflows.training.run import RunFolder
 
 REHEARSAL_CLIPS = 64
 CACHE_FOLDER = "cache"  # of a run folder
 
 
-def embedded(config: RunConfig, session: Session, inverter: Inverter, source: Source) -> Source:
+def embedded(config: MatchingRun, session: Session, inverter: Inverter, source: Source) -> Source:
     """The pairs of a run with the embeddings of their sounds, where they are heard through an embedder.
 
     An embedder that has to be fitted is fitted here, unless it is already: by the run's last session, or by the model
@@ -41,7 +42,7 @@ def embedded(config: RunConfig, session: Session, inverter: Inverter, source: So
     return EmbeddedSource(source, embedder, Path(config.data.cache) if config.data.cache else own)
 
 
-def fit(config: RunConfig, session: Session, embedder: FittedEmbedder, source: Source) -> None:
+def fit(config: MatchingRun, session: Session, embedder: FittedEmbedder, source: Source) -> None:
     """Fits an embedder, or takes over what the run's last session saved."""
     if session.rehearsal:
         fit_embedder(embedder, source, seed=config.seed, num_clips=REHEARSAL_CLIPS, folder=None)

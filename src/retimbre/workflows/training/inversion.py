@@ -8,7 +8,7 @@ import torch
 from retimbre.core.config import dump
 from retimbre.core.errors import CheckpointError, ConfigError, DatasetError
 from retimbre.data.dataset import RenderedSet
-from retimbre.matching.inverter import Inverter, InverterConfig, find_checkpoint, load_inverter, save_inverter
+from retimbre.matching.inverter import Inverter, InverterConfig, load_inverter, save_inverter
 from retimbre.matching.networks.catalog import num_trainable
 from retimbre.matching.pairs import FileSource
 from retimbre.matching.source import PairBatch, Source
@@ -16,11 +16,13 @@ from retimbre.matching.task import InversionTask
 from retimbre.training import checkpoint, devices
 from retimbre.training.checkpoint import TRAINING_KIND
 from retimbre.training.parallel import World
+from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.dataset.fits import first_misfit
 from retimbre.workflows.dataset.plan import plan_from_header
 from retimbre.workflows.training.hearing import embedded
 from retimbre.workflows.training.kind import Kind, Prepared, Session
-from retimbre.workflows.training.run import RunConfig, RunFolder
+from retimbre.workflows.training.matching_run import MatchingRun
+from retimbre.workflows.training.run import RunFolder
 from retimbre.workflows.training.sounds import (
     Recordings,
     check_unchanged,
@@ -35,7 +37,7 @@ from retimbre.workflows.training.sounds import (
 VALIDATION_BATCH = 256
 
 
-def prepare(config: RunConfig, session: Session) -> Prepared[PairBatch]:
+def prepare(config: MatchingRun, session: Session) -> Prepared[PairBatch]:
     """The inverter with its optimizer, and its pairs."""
     devices.set_threads(config.train.threads)
     device = devices.pick_device(session.device)
@@ -70,16 +72,16 @@ def prepare(config: RunConfig, session: Session) -> Prepared[PairBatch]:
     )
 
 
-def pairs_in_batch(config: RunConfig, world: World) -> int:
+def pairs_in_batch(config: MatchingRun, world: World) -> int:
     """How many pairs an update takes; where they count nothing, as few as there can be."""
     listens_only = bool(config.sounds.folder) and config.sounds.loss.parameter_weight == 0.0
     return world.size if listens_only else config.train.batch_size
 
 
-def inverter_config(config: RunConfig) -> InverterConfig:
+def inverter_config(config: MatchingRun) -> InverterConfig:
     """The [task] of a run of this kind."""
     if not isinstance(config.task, InverterConfig):
-        raise ConfigError(f"a run of kind {config.task.kind!r} trains no inverter")
+        raise ConfigError(f"a run of kind {config.kind!r} trains no inverter")
     return config.task
 
 
@@ -107,7 +109,7 @@ def _network_of(inverter: Inverter) -> str:
     )
 
 
-def pairs_of(config: RunConfig, inverter: Inverter) -> Source:
+def pairs_of(config: MatchingRun, inverter: Inverter) -> Source:
     """Where the pairs of a run come from.
 
     Raises:
@@ -174,7 +176,7 @@ def sizes(inverter: Inverter) -> dict[str, Any]:
     }
 
 
-def facts(config: RunConfig) -> dict[str, Any]:
+def facts(config: MatchingRun) -> dict[str, Any]:
     """What held-out clips have to be like, for who has the model alone; a data set on disk says it itself."""
     told = {"folds", "fold"} if config.data.folds else set[str]()
     told |= set[str]() if config.data.folder else {"draw", "pitch_hz", "gate_s"}
@@ -183,7 +185,7 @@ def facts(config: RunConfig) -> dict[str, Any]:
     return {"pairs": pairs} | ({"sounds": recordings.facts()} if recordings else {})
 
 
-def heard(config: RunConfig) -> Recordings | None:
+def heard(config: MatchingRun) -> Recordings | None:
     """The recordings of a run; None for a run without."""
     if not config.sounds.folder:
         return None
@@ -191,7 +193,7 @@ def heard(config: RunConfig) -> Recordings | None:
     return recordings_of(config.sounds, task.sample_rate, round(task.seconds * task.sample_rate))
 
 
-def export(config: RunConfig, folder: RunFolder, facts: dict[str, Any]) -> Inverter:
+def export(config: MatchingRun, folder: RunFolder, facts: dict[str, Any]) -> Inverter:
     """Writes the inverter: the average of the weights at the best validation, else at the last saved state."""
     checkpoints = folder.checkpoints
     path = checkpoints.best if checkpoints.best.exists() else checkpoints.last

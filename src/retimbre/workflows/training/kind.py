@@ -1,9 +1,9 @@
 """What there is to say about a kind of run, so that one loop can train all of them.
 
-A run file's `[task] kind` names what is trained: an inverter, a label autoencoder. The loop, the folder, the
-journal and the manifest are the same for all; a `Kind` is what differs, as three functions. To add a kind: write
-its configuration with a literal field `kind`, add it to the union in `run.py`, write the three functions in a
-module of their own, and add a line to `KINDS` in `fit.py`.
+A run file's `[task] kind` names what is trained: an inverter, a label autoencoder, a listener. The loop, the folder,
+the journal and the manifest are the same for all; a `Kind` is what differs, as three functions. To add a kind: write
+its configuration with a literal field `kind`, a class of run with its [data] (as `listener_run.py`) and a line in
+`RUNS` of `run.py`; then the three functions in a module of their own, and a line in `KINDS` of `fit.py`.
 """
 
 import dataclasses
@@ -16,9 +16,11 @@ from torch import nn
 from retimbre.training.loop import Progress
 from retimbre.training.parallel import ALONE, World
 from retimbre.training.task import Task
-from retimbre.workflows.training.run import RunConfig, RunFolder
+from retimbre.workflows.training.run import RunFolder
+from retimbre.workflows.training.settings import RunConfig
 
 Batch = TypeVar("Batch")
+Run = TypeVar("Run", bound=RunConfig)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Prepared(Generic[Batch]):
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class Kind(Generic[Run]):
     """One kind of run.
 
     Attributes:
@@ -70,6 +72,6 @@ class Kind:
         export: Writes the model of a run, `folder.model`, with facts about it, and returns the network.
     """
 
-    prepare: Callable[[RunConfig, Session], Prepared[Any]]
-    facts: Callable[[RunConfig], dict[str, Any]]
-    export: Callable[[RunConfig, RunFolder, dict[str, Any]], nn.Module]
+    prepare: Callable[[Run, Session], Prepared[Any]]
+    facts: Callable[[Run], dict[str, Any]]
+    export: Callable[[Run, RunFolder, dict[str, Any]], nn.Module]

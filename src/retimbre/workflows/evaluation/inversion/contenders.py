@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, final
 
 from retimbre.core.config import dump
-from retimbre.matching.inverter import MODEL_FILE, Inverter
+from retimbre.matching.inverter import Inverter
+from retimbre.training.shipped import MODEL_FILE
 from retimbre.workflows.evaluation.inversion.held_out import HeldOutClips
 from retimbre.workflows.evaluation.inversion.judge import Judgement
 

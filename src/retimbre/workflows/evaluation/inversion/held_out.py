@@ -27,14 +27,17 @@ from retimbre.data.manifest import HEADER_FILE, read_header
 from retimbre.data.splits import SPLITS, Folds, indices_of
 from retimbre.dsp.decode import SUFFIXES
 from retimbre.dsp.level import normalise_peak
-from retimbre.matching.inverter import MODEL_FILE, Inverter
+from retimbre.matching.inverter import Inverter
 from retimbre.matching.pairs import HELD_OUT, PairSource
 from retimbre.matching.source import PairBatch
 from retimbre.synth.base import Note
 from retimbre.synth.parameters import Knobs, ParameterSpace
+from retimbre.training.shipped import MODEL_FILE
 from retimbre.workflows.dataset.fits import first_misfit
 from retimbre.workflows.dataset.plan import Plan, plan_from_header
-from retimbre.workflows.training.run import DataConfig, RunConfig, RunFolder, TrainConfig
+from retimbre.workflows.training.matching_run import DataConfig, MatchingRun
+from retimbre.workflows.training.run import RunFolder
+from retimbre.workflows.training.settings import TrainConfig
 
 HeldOutSplit = Literal["test", "validation"]
 
@@ -193,7 +196,7 @@ def trained_on(name_or_path: str | Path, facts: Mapping[str, Any]) -> tuple[Data
     path = Path(name_or_path)
     folder = RunFolder(path.parent if path.name == MODEL_FILE else path)
     if folder.config.is_file():
-        data = build(RunConfig, read_run_file(folder.config), "").data
+        data = build(MatchingRun, read_run_file(folder.config), "").data
         return data, "the run file, which trained on a data set" if data.folder else "the run file"
     if facts.get("pairs"):
         return build(DataConfig, facts["pairs"], "pairs"), "the checkpoint"
@@ -206,7 +209,7 @@ def endless_clips(
     """The first `size` clips of a split, drawn as a run with `data` draws them."""
     # What is of training alone, and compiling, which takes seconds for renderings that are equal up to rounding.
     data = dataclasses.replace(data, folder="", balance="", compiled=False)
-    run = RunConfig(inverter.config, TrainConfig(steps=1), data, seed=seed)
+    run = MatchingRun(inverter.config, TrainConfig(steps=1), data, seed=seed)
     return EndlessClips(run.pair_source(inverter), size, split, origin)
 
 

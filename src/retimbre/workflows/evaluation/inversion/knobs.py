@@ -16,11 +16,12 @@ import torch
 import retimbre
 from retimbre.core.errors import ConfigError, ExistsError
 from retimbre.core.files import sha256_of, write_json, write_text
-from retimbre.matching.inverter import Inverter, find_checkpoint, read_inverter
+from retimbre.matching.inverter import Inverter, read_inverter
 from retimbre.matching.networks.catalog import num_trainable
 from retimbre.metrics.bootstrap import Bootstrap
 from retimbre.synth.audibility import DIFFERENCE_FLOOR_DB
 from retimbre.training import devices
+from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.evaluation.inversion import paper, summary, tables, triples
 from retimbre.workflows.evaluation.inversion.contenders import Contender, Measured, labels_of, side_by_side
 from retimbre.workflows.evaluation.inversion.held_out import (

@@ -29,7 +29,7 @@ from retimbre.dsp import audiofile
 from retimbre.dsp.level import fit_length
 from retimbre.dsp.resample import resample
 from retimbre.matching.audition import Budget
-from retimbre.matching.inverter import Inverter, find_checkpoint, read_inverter
+from retimbre.matching.inverter import Inverter, read_inverter
 from retimbre.matching.propose import with_notes
 from retimbre.matching.target import Target, read_target
 from retimbre.matching.verdict import Bench
@@ -37,6 +37,7 @@ from retimbre.metrics.bootstrap import Bootstrap, Interval, bootstrap, paired_di
 from retimbre.synth.base import Note
 from retimbre.synth.catalog import find_synth
 from retimbre.training.devices import pick_device
+from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.evaluation.inversion.judge import SUITE_MEASURES, Progress
 from retimbre.workflows.evaluation.inversion.recordings_page import page
 from retimbre.workflows.match.sound import MatchOptions, match_sound, one_torch_thread

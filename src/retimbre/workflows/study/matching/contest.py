@@ -24,7 +24,9 @@ from retimbre.core.errors import ConfigError, near_miss
 from retimbre.listening.catalog import EMBEDDERS
 from retimbre.matching.inverter import InverterConfig
 from retimbre.training.devices import Precision
-from retimbre.workflows.training.run import DataConfig, RunConfig, TrainConfig, read_run
+from retimbre.workflows.training.matching_run import DataConfig, MatchingRun
+from retimbre.workflows.training.run import read_matching_run
+from retimbre.workflows.training.settings import TrainConfig
 
 # The paper's mean percentile rank of each model, in the order of its table.
 PAPER_RANKS: dict[str, float] = {
@@ -103,7 +105,7 @@ class Entrant:
     """
 
     name: str
-    config: RunConfig
+    config: MatchingRun
     is_control: bool
 
     @property
@@ -113,12 +115,12 @@ class Entrant:
         return task.representation if isinstance(task, InverterConfig) else ""
 
 
-def paper_run(model: str) -> RunConfig:
+def paper_run(model: str) -> MatchingRun:
     """The full run of one of the paper's models; `runs/paper/` holds the same as files."""
     if model not in PAPER_RANKS:
         raise ConfigError(f"the paper has no model {model!r}; {near_miss(model, PAPER_RANKS)}")
     task = InverterConfig(PAPER_SYNTH, model).resolved()
-    return RunConfig(task, dataclasses.replace(_FULL, precision=Precision.BF16), DataConfig(), seed=0)
+    return MatchingRun(task, dataclasses.replace(_FULL, precision=Precision.BF16), DataConfig(), seed=0)
 
 
 def entrants(
@@ -142,7 +144,7 @@ def entrants(
     size = BUDGETS[budget]
     found = []
     for name, config in named.items():
-        model = build(RunConfig, apply_overrides(dump(config), [*size.overrides, *overrides]), "")
+        model = build(MatchingRun, apply_overrides(dump(config), [*size.overrides, *overrides]), "")
         model = _with_cache(model, cache)
         steps = min(size.control_steps or model.train.steps, model.train.steps)
         control = dataclasses.replace(
@@ -155,7 +157,7 @@ def entrants(
     return found
 
 
-def _with_cache(config: RunConfig, cache: Path) -> RunConfig:
+def _with_cache(config: MatchingRun, cache: Path) -> MatchingRun:
     """The same run; embeddings of a training short enough to be kept are computed once for all who hear them."""
     clips = config.train.steps * config.train.batch_size
     if isinstance(config.task, InverterConfig) and config.task.representation not in EMBEDDERS:
@@ -166,12 +168,12 @@ def _with_cache(config: RunConfig, cache: Path) -> RunConfig:
     return dataclasses.replace(config, data=dataclasses.replace(config.data, pairs=clips, cache=str(cache)))
 
 
-def _runs(run_files: Sequence[Path]) -> dict[str, RunConfig]:
+def _runs(run_files: Sequence[Path]) -> dict[str, MatchingRun]:
     if not run_files:
         return {model: paper_run(model) for model in PAPER_RANKS}
-    named: dict[str, RunConfig] = {}
+    named: dict[str, MatchingRun] = {}
     for path in run_files:
-        config = read_run(path, [])
+        config = read_matching_run(path, [])
         if not isinstance(config.task, InverterConfig):
             raise ConfigError(f"{path}: trains a {config.task.kind}, but the study compares inverters")
         if path.stem in named:
@@ -197,7 +199,7 @@ def _check_alike(models: Sequence[Entrant]) -> None:
             )
 
 
-def _hears(config: RunConfig) -> dict[str, Any]:
+def _hears(config: MatchingRun) -> dict[str, Any]:
     """What decides which sounds a run trains on and is judged by."""
     task, data = dump(config.task), dump(config.data)
     of_task = {name: task.get(name) for name in ("synth", "sample_rate", "seconds", "fixed", "levels")}

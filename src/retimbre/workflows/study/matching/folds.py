@@ -29,11 +29,13 @@ from retimbre.core.config import dump
 from retimbre.core.errors import ConfigError, PartialFailure
 from retimbre.core.files import sha256_of, write_json, write_text
 from retimbre.matching.inverter import InverterConfig
+from retimbre.metrics.student import student_reach
 from retimbre.training.loop import Progress
 from retimbre.workflows.evaluation.inversion.knobs import SCORES_FILE, EvaluateOptions, evaluate
 from retimbre.workflows.study.folder import study_folder
 from retimbre.workflows.training.fit import train
-from retimbre.workflows.training.run import RunConfig, RunFolder, read_run
+from retimbre.workflows.training.matching_run import MatchingRun
+from retimbre.workflows.training.run import RunFolder, read_matching_run
 
 CONFIDENCE = 0.95
 TABLE_FILE, RESULT_FILE = "folds.csv", "folds.json"
@@ -93,7 +95,7 @@ def cross_validate(
     rows = []
     for fold in range(options.folds):
         turn = [*overrides, f"data.folds={options.folds}", f"data.fold={fold}"]
-        config = read_run(Path(run_file), turn)
+        config = read_matching_run(Path(run_file), turn)
         if not isinstance(config.task, InverterConfig):
             raise ConfigError(f"{run_file}: trains a {config.task.kind}, but folds are for inverters")
         folder = RunFolder(out / f"fold_{fold:02d}")
@@ -103,7 +105,7 @@ def cross_validate(
     return _write(out, rows, options, str(run_file), overrides)
 
 
-def _is_done(folder: RunFolder, config: RunConfig) -> bool:
+def _is_done(folder: RunFolder, config: MatchingRun) -> bool:
     """Whether a turn has made all its steps as this run; its model then stays the very file that was measured."""
     manifest = _known(folder.manifest)
     return bool(manifest) and manifest["finished"] and manifest["config"] == dump(config)
@@ -124,7 +126,7 @@ def _train(
         )
 
 
-def _evaluate(folder: RunFolder, config: RunConfig, options: FoldsOptions) -> dict[str, Any]:
+def _evaluate(folder: RunFolder, config: MatchingRun, options: FoldsOptions) -> dict[str, Any]:
     """The scores of a turn's model on its own test part; earlier ones if they are of this model and these clips."""
     out = folder.path / EVALUATION_FOLDER
     wanted = EvaluateOptions(
@@ -180,30 +182,6 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     mean, deviation = statistics.fmean(values), statistics.stdev(values)
     reach = student_reach(CONFIDENCE, len(values) - 1) * deviation / math.sqrt(len(values))
     return {"value": mean, "sd": deviation, "low": mean - reach, "high": mean + reach, "n": len(values)}
-
-
-def student_reach(confidence: float, degrees: int) -> float:
-    """How many standard errors either side of a mean hold a share of Student's distribution.
-
-    References:
-        Abramowitz and Stegun (1964), Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
-    """
-    low, high = 0.0, 1e3
-    while high - low > 1e-9:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student_share(middle, degrees) < confidence else (low, middle)
-    return high
-
-
-def _student_share(reach: float, degrees: int) -> float:
-    """The share of Student's distribution within a reach of its centre."""
-    angle = math.atan(reach / math.sqrt(degrees))
-    odd = degrees % 2
-    term, total = (math.cos(angle) if odd else 1.0), 0.0
-    for power in range(1 + odd, degrees, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * power / (power + 1)
-    return (angle + math.sin(angle) * total) * 2 / math.pi if odd else math.sin(angle) * total
 
 
 def _write(

@@ -21,7 +21,7 @@ from retimbre.metrics.parameters import Predictions, exact, percentile_rank, wit
 from retimbre.training import checkpoint
 from retimbre.workflows.evaluation.inversion.held_out import EndlessClips, endless_clips
 from retimbre.workflows.evaluation.inversion.judge import batches, class_scores, heard_knobs, rendered
-from retimbre.workflows.training.run import RunConfig
+from retimbre.workflows.training.matching_run import MatchingRun
 
 RESAMPLES = 2000
 CHANCE = 50.0
@@ -66,7 +66,7 @@ class Marks:
         return cls(**state) if known == facts else None
 
 
-def test_clips(config: RunConfig, inverter: Inverter, size: int) -> EndlessClips:
+def test_clips(config: MatchingRun, inverter: Inverter, size: int) -> EndlessClips:
     """The clips that everyone is judged on: the test split, drawn as the runs draw."""
     data = dataclasses.replace(config.data, shuffled_labels=False, pairs=0, cache="")
     return endless_clips(inverter, data, size=size, split="test", seed=config.seed, origin="the study")

@@ -1,0 +1,305 @@
+"""How well a listener hears: its answers beside the labels of notes that it never heard.
+
+A number that a listener had a part in is worth as much as the listener. So each attribute is measured on labelled
+notes: the share of right answers, for pitch also the share within a semitone and how often it is an octave off, which
+is how pitches are mistaken; for families, which is taken for which. Of notes whose label is no class of the listener,
+none can be right; they are counted apart and left out of the shares.
+
+The intervals of the shares are Wilson's. A bootstrap knows nothing but what it saw: where all answers were right, all of its
+draws are, and its interval would have no width. Clips count as independent; notes of one instrument are less than that.
+
+    scores.json     everything, headline first
+    confusion.csv   a row for each true family, a column for each answer
+    clips.csv       a row for each clip: its labels and the answers
+"""
+
+import csv
+import dataclasses
+import io
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from retimbre.core.errors import ConfigError, DatasetError, ExistsError
+from retimbre.core.files import write_json, write_text
+from retimbre.listening.listener import Listener, load_listener
+from retimbre.training import devices
+from retimbre.workflows.evaluation.sets.clips import ClipOptions, Clips, HeldClips, open_clips
+from retimbre.workflows.evaluation.sets.labels import ClipLabels
+from retimbre.workflows.training.listener_run import ListenerDataConfig
+from retimbre.workflows.training.note_pool import render_pool
+
+SCORES_FILE, CONFUSION_FILE, CLIPS_FILE = "scores.json", "confusion.csv", "clips.csv"
+CONFIDENCE = 0.95
+OCTAVE = 12
+
+_ROWS_AT_ONCE = 32
+
+Progress = Callable[[int, int], object]
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class ListenerOptions:
+    """What a listener is asked about.
+
+    Attributes:
+        real: A folder of labelled notes, as NSynth is laid out or named; empty for `corpus`.
+        corpus: `notes` or `soundfont`: the test part of what listeners are trained on; empty for `real`.
+        clips: How many notes, drawn evenly; 0 for all of a folder.
+        seconds: Length that notes are cut or padded to; 0 for that of the longest.
+        seed: Of the draw.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        ConfigError: Not just one of `real` and `corpus`, or no such corpus.
+    """
+
+    real: str = ""
+    corpus: str = ""
+    clips: int = 0
+    seconds: float = 0.0
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if bool(self.real) == bool(self.corpus):
+            raise ConfigError(
+                "a listener is asked about --real DIR or about --corpus NAME; name one of the two"
+            )
+        if self.corpus not in ("", "notes", "soundfont"):
+            raise ConfigError(f"there is no corpus {self.corpus!r} for listeners; takes notes or soundfont")
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Answers:
+    """What a listener said about the clips of a set: for each attribute the likeliest class, and the right one."""
+
+    given: dict[str, Int[Tensor, " clips"]]
+    right: dict[str, Int[Tensor, " clips"]]
+
+
+def evaluate_listener(
+    model: str | Path,
+    options: ListenerOptions,
+    out: str | Path = "",
+    *,
+    force: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    """Asks a listener about labelled notes, and writes tables if a folder is named.
+
+    Args:
+        model: A run folder, a checkpoint file or the name of a shipped listener.
+        out: A folder for the tables; empty writes nothing.
+        force: Whether tables that are there are replaced.
+        progress: Told how many clips are done, of how many.
+
+    Returns:
+        What `scores.json` holds. The headline `value` is the share of pitches within a semitone, or of right answers to
+        the listener's first attribute if it tells no pitch.
+
+    Raises:
+        CheckpointError: There is no such listener.
+        AudioError, DatasetError: There are no notes, or none of their labels is an attribute of the listener.
+        ExistsError: There are tables already.
+    """
+    files = _free_files(out, force=force) if str(out) else {}
+    device = devices.pick_device(options.device)
+    listener = load_listener(model).to(device)
+    clips = notes_of(options, listener)
+    answers = ask(listener, clips, device, progress)
+    result = {"metric": "listener", **_headline(listener, answers, options.seed)}
+    result |= {
+        "listener": str(model),
+        "settings": _settings(listener, clips, options),
+        "remarks": [*clips.remarks, *_remarks(answers)],
+        "passed_over": list(clips.passed_over),
+        "attributes": {each: attribute_scores(answers, each) for each in answers.given},
+        "pitch": _pitch(answers, clips.labels) if "pitch" in answers.given else {},
+        "confusion": _confusion(listener, answers) if "family" in answers.given else {},
+    }
+    if files:
+        write_text(files[CONFUSION_FILE], _confusion_csv(result["confusion"]))
+        write_text(files[CLIPS_FILE], _clips_csv(listener, clips, answers))
+        write_json(files[SCORES_FILE], result)
+    return result
+
+
+def notes_of(options: ListenerOptions, listener: Listener) -> Clips:
+    """The labelled notes that a listener is asked about.
+
+    Raises:
+        AudioError, DatasetError: There are none.
+        MissingExtra: The soundfont is asked for, and there is no FluidSynth.
+    """
+    rate = listener.sample_rate
+    if options.real:
+        return open_clips(options.real, ClipOptions(rate, options.seconds, options.clips, options.seed))
+    seconds = options.seconds or 1.0
+    data = ListenerDataConfig(corpora=(options.corpus,), seconds=seconds, clip_s=(seconds,))  # type: ignore[arg-type]
+    pool = render_pool(data, listener.config, "test", most=options.clips or 1000, seed=options.seed)
+    labels = ClipLabels(pitch=pool.pitch, velocity=pool.velocity, family=pool.family)
+    return HeldClips(options.corpus, pool.audio(torch.arange(len(pool))), rate, labels)
+
+
+@torch.no_grad()
+def ask(listener: Listener, clips: Clips, device: torch.device, progress: Progress) -> Answers:
+    """The answers to the attributes that the clips have labels for.
+
+    Raises:
+        DatasetError: They have none for any.
+    """
+    known = clips.labels.known()
+    if "pitch" in known:
+        known["register"] = known["pitch"]
+    right = {
+        name: listener.config.targets(name, known[name])
+        for name in listener.config.attributes
+        if name in known
+    }
+    if not right:
+        raise DatasetError(f"{clips.name}: its notes have no labels of {', '.join(listener.classes)}")
+    given: dict[str, list[Tensor]] = {name: [] for name in right}
+    for first in range(0, len(clips), _ROWS_AT_ONCE):
+        rows = range(first, min(first + _ROWS_AT_ONCE, len(clips)))
+        heard = listener(clips.audio(rows).to(device))
+        for name, answers in given.items():
+            answers.append(heard.logits[name].argmax(dim=1).cpu())
+        progress(rows.stop, len(clips))
+    return Answers({name: torch.cat(answers) for name, answers in given.items()}, right)
+
+
+def _headline(listener: Listener, answers: Answers, seed: int) -> dict[str, Any]:
+    first = "pitch" if "pitch" in answers.given else next(iter(answers.given))
+    off = (answers.given[first] - answers.right[first]).abs()
+    return share_of(off <= (1 if first == "pitch" else 0), answers.right[first] >= 0)
+
+
+def share_of(claim: Bool[Tensor, " clips"], among: Bool[Tensor, " clips"]) -> dict[str, Any]:
+    """The share of clips that a claim is true of, with its 95 % interval by Wilson's score; None of no clips.
+
+    References:
+        Wilson (1927), "Probable inference, the law of succession, and statistical inference",
+        https://doi.org/10.1080/01621459.1927.10502953
+    """
+    n, hits = int(among.sum()), int((claim & among).sum())
+    if not n:
+        return {"value": None, "low": None, "high": None, "n": 0}
+    z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share = hits / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    # Rounding must not part a share of 0 or 1 from its own interval.
+    low, high = min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))
+    return {"value": share, "low": low, "high": high, "n": n}
+
+
+def attribute_scores(answers: Answers, name: str) -> dict[str, Any]:
+    """The share of right answers; `commonest`, that of always answering one class; notes that have no class."""
+    right, given = answers.right[name], answers.given[name]
+    among = right >= 0
+    counts = torch.bincount(right[among])
+    commonest = float(counts.max() / among.sum()) if len(counts) else None
+    return share_of(given == right, among) | {
+        "commonest": commonest,
+        "without_class": int((~among).sum()),
+    }
+
+
+def _pitch(answers: Answers, labels: ClipLabels) -> dict[str, Any]:
+    """Pitch within a semitone, as a whole and by family, and answers that are an octave off."""
+    off, among = answers.given["pitch"] - answers.right["pitch"], answers.right["pitch"] >= 0
+    near = off.abs() <= 1
+    # A pitch is the same but for its octave if it is a multiple of twelve away, to a semitone.
+    same_name = ((off + 1) % OCTAVE) <= 2
+    told: dict[str, Any] = {
+        "within_semitone": share_of(near, among),
+        "whatever_octave": share_of(same_name, among),
+        "octave_above": share_of((off - OCTAVE).abs() <= 1, among),
+        "octave_below": share_of((off + OCTAVE).abs() <= 1, among),
+    }
+    families = sorted(set(labels.family))
+    of = {family: torch.tensor([each == family for each in labels.family]) for family in families}
+    told["by_family"] = {
+        family: share_of(near, among & of[family])
+        | {"octave_below": int(((off + OCTAVE).abs() <= 1)[among & of[family]].sum())}
+        | {"octave_above": int(((off - OCTAVE).abs() <= 1)[among & of[family]].sum())}
+        for family in families
+    }
+    return told
+
+
+def _confusion(listener: Listener, answers: Answers) -> dict[str, dict[str, int]]:
+    """How often each family that occurs was taken for each family."""
+    names = listener.classes["family"]
+    pairs = Counter(zip(answers.right["family"].tolist(), answers.given["family"].tolist(), strict=True))
+    present = sorted({true for true, _ in pairs if true >= 0})
+    return {names[true]: {name: pairs[true, place] for place, name in enumerate(names)} for true in present}
+
+
+def _settings(listener: Listener, clips: Clips, options: ListenerOptions) -> dict[str, Any]:
+    return {
+        "listener": listener.identity(),
+        "set": clips.name,
+        "set_key": clips.key,
+        "clips": len(clips),
+        "sample_rate": clips.sample_rate,
+        "seconds": clips.num_samples / clips.sample_rate,
+        "drawn_by_seed": options.seed,
+        "interval": {"method": "Wilson", "confidence": CONFIDENCE},
+    }
+
+
+def _remarks(answers: Answers) -> list[str]:
+    strange = {name: int((right < 0).sum()) for name, right in answers.right.items()}
+    return [
+        f"the {name} of {count} clips is no class of the listener" for name, count in strange.items() if count
+    ]
+
+
+def _confusion_csv(confusion: dict[str, dict[str, int]]) -> str:
+    columns = list(next(iter(confusion.values()), {}))
+    return _csv([["family", *columns], *([true, *counts.values()] for true, counts in confusion.items())])
+
+
+def _clips_csv(listener: Listener, clips: Clips, answers: Answers) -> str:
+    classes = listener.classes
+    columns = list(answers.given)
+    titles = [title for name in columns for title in (name, f"heard_{name}")]
+    rows: list[list[str]] = [["clip", *titles]]
+    for row, clip in enumerate(clips.names):
+        cells = [clip]
+        for name in columns:
+            right = int(answers.right[name][row])
+            cells += [
+                classes[name][right] if right >= 0 else "",
+                classes[name][int(answers.given[name][row])],
+            ]
+        rows.append(cells)
+    return _csv(rows)
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _free_files(out: str | Path, *, force: bool) -> dict[str, Path]:
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise ExistsError(f"{folder} is a file, but the tables need a folder")
+    files = {name: folder / name for name in (SCORES_FILE, CONFUSION_FILE, CLIPS_FILE)}
+    there = [name for name, path in files.items() if path.exists()]
+    if there and not force:
+        raise ExistsError(f"{folder} holds {', '.join(there)} already; --force replaces them")
+    return files

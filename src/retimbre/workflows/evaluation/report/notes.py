@@ -1,0 +1,130 @@
+"""The note measures of every row: the columns of a report that speak of keys, attacks, phases and copies.
+
+Distances say how far a set is from the real sounds; these say in what. They are those of `retimbre evaluate notes`, in
+their units. Real/real stands in for the real notes: the models that answer real sounds have answered just these, so
+that envelopes are compared note by note, and a quantity with no better direction of its own is better the nearer it is
+to theirs.
+
+Copies are looked for among the training sounds; where none are given, among the reference half, which no honest set has
+heard.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from retimbre.listening.catalog import embedder
+from retimbre.metrics.bootstrap import Bootstrap, bootstrap
+from retimbre.metrics.notes.catalog import NOTE_MEASURES
+from retimbre.metrics.notes.copies import near_copies, near_copy_threshold
+from retimbre.metrics.notes.readings import Readings
+from retimbre.workflows.evaluation.note_readings import nearest_training, read_notes, training_distance
+from retimbre.workflows.evaluation.report.anchors import REAL
+from retimbre.workflows.evaluation.report.expectations import judge
+from retimbre.workflows.evaluation.sets.clips import Clips
+
+Row = dict[str, Any]
+
+# In which the nearest training sound is looked for, as `retimbre evaluate notes` does.
+_EMBEDDER = "statistics"
+
+# The tables of the page: what belongs together.
+BLOCKS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Pitch": (
+        "By an estimator that was not trained, against the labels.",
+        ("pitch_in_tune", "pitch_error", "pitch_octave_errors", "pitch_unpitched"),
+    ),
+    "Course of a note": (
+        "How notes begin and end.",
+        ("attack_time", "log_attack_time", "decay_slope", "envelope_error"),
+    ),
+    "Partials and timbre": (
+        "Overtones, their phases, and the timbre from key to key.",
+        ("inharmonicity", "phase_coherence", "timbral_consistency"),
+    ),
+    "Copies": (
+        "How near each note is to a training sound.",
+        ("training_distance", "waveform_distance", "near_copies"),
+    ),
+}
+
+
+def note_columns(
+    rows: Mapping[str, Clips], training: Clips, how: Bootstrap, advance: Callable[[], None] = lambda: None
+) -> list[Row]:
+    """The columns, as `judging` makes its own; measures that apply to no row are left out.
+
+    Args:
+        rows: The sets by name, real/real among them.
+        training: Where copies are looked for.
+        how: Of the intervals; each measure has its own statistic.
+        advance: Called after every set.
+    """
+    readings: dict[str, dict[str, Readings]] = {}
+    for name, clips in rows.items():
+        columns = dict(read_notes(clips, rows[REAL]))
+        columns["waveform_distance"] = nearest_training(clips, training).distance
+        columns["training_distance"] = training_distance(
+            clips, training, embedder(_EMBEDDER, clips.sample_rate)
+        )
+        readings[name] = columns
+        advance()
+    real = readings[REAL]["waveform_distance"]
+    if len(real.known):
+        threshold = near_copy_threshold(real)
+        for columns in readings.values():
+            columns["near_copies"] = near_copies(columns["waveform_distance"], threshold)
+    return [
+        _column(metric, block, {name: columns.get(metric) for name, columns in readings.items()}, how)
+        for block, (_, metrics) in BLOCKS.items()
+        for metric in metrics
+        if any(metric in columns for columns in readings.values())
+    ]
+
+
+def _column(metric: str, block: str, readings: Mapping[str, Readings | None], how: Bootstrap) -> Row:
+    measure = NOTE_MEASURES[metric]
+    how = dataclasses.replace(how, statistic=measure.statistic)
+    figures = {name: _figure(each, how) for name, each in readings.items()}
+    title = metric.replace("_", " ")
+    return {
+        "id": metric,
+        "metric": metric,
+        "embedder": _EMBEDDER if metric == "training_distance" else "",
+        "label": title,
+        "block": block,
+        "column": title,
+        "about": BLOCKS[block][0],
+        "better": measure.better,
+        "unit": "" if measure.unit == "1" else measure.unit,
+        "settings": {"measure": metric, "description": measure.description, **dataclasses.asdict(how)},
+        "remarks": [f"{title}: {measure.description}", *_unmeasured(title, readings)],
+        "figures": figures,
+        "verdict": dataclasses.asdict(judge(metric, measure.better, figures)),
+    }
+
+
+def _figure(readings: Readings | None, how: Bootstrap) -> Row:
+    """The statistic of the notes that have the property; a single one has no interval."""
+    if readings is None:
+        return {"refused": "it does not apply to this set"}
+    if not len(readings.known):
+        return {
+            "refused": f"none of {len(readings.values)} notes has it",
+            "unmeasured": readings.num_unmeasured,
+        }
+    found = bootstrap(readings.known, how)
+    figure = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+    if found.n == 1:
+        figure |= {"low": None, "high": None}
+    return figure | {"unmeasured": readings.num_unmeasured}
+
+
+def _unmeasured(title: str, readings: Mapping[str, Readings | None]) -> list[str]:
+    """How many notes of each set lack the property."""
+    lacking = [
+        f"{name} {each.num_unmeasured} of {len(each.values)}"
+        for name, each in readings.items()
+        if each is not None and each.num_unmeasured
+    ]
+    return [f"{title}: notes without it: {', '.join(lacking)}"] if lacking else []

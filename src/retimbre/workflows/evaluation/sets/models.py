@@ -1,0 +1,69 @@
+"""Whose sounds are judged: a model that makes some, or a folder that holds some already.
+
+A model is a run folder, a checkpoint file or a shipped name, and what kind it is stands in the file. `SOUND_MODELS`
+says for each kind how it comes to sounds: to add a kind of generator, write a function from its name and the real clips
+to a set, and add a line.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from retimbre.core.errors import AudioError, CheckpointError
+from retimbre.dsp.decode import SUFFIXES
+from retimbre.matching.inverter import KIND as INVERTER
+from retimbre.training import checkpoint
+from retimbre.training.shipped import MODEL_FILE, find_checkpoint
+from retimbre.workflows.evaluation.sets.answers import inverter_answers
+from retimbre.workflows.evaluation.sets.clips import ClipOptions, Clips, open_clips
+from retimbre.workflows.evaluation.sets.embed import CPU, Progress, ignore
+
+SoundModel = Callable[[str, Clips, torch.device, Progress], Clips]
+"""From a model's name, the real clips, a device and a progress to the model's sounds, at the rate and length of the
+real clips."""
+
+SOUND_MODELS: dict[str, SoundModel] = {
+    INVERTER: inverter_answers,
+}
+
+
+def sounds_of(
+    model: str | Path,
+    real: Clips | None,
+    options: ClipOptions,
+    progress: Progress = ignore,
+    *,
+    device: torch.device = CPU,
+) -> Clips:
+    """The sounds that a model is judged by.
+
+    Args:
+        model: A run folder, a checkpoint file, a shipped name, or a folder of sounds (of any program).
+        real: What a model answers or is conditioned on; a folder of sounds needs none.
+        options: How a folder is read.
+        progress: Told how many sounds are made.
+        device: Where models run.
+
+    Raises:
+        AudioError: A folder without sounds, or a model where there are no real clips.
+        CheckpointError: There is no such model, or it makes no sounds.
+    """
+    if is_sound_folder(model):
+        return open_clips(model, options)
+    kind = checkpoint.read_header(find_checkpoint(model)).kind
+    if kind not in SOUND_MODELS:
+        raise CheckpointError(
+            f"{model}: is a model of the kind {kind!r}, which makes no sounds; those that do: {', '.join(SOUND_MODELS)}"
+        )
+    if real is None:
+        raise AudioError(f"{model}: a model of the kind {kind!r} needs real clips: --real DIR")
+    return SOUND_MODELS[kind](str(model), real, device, progress)
+
+
+def is_sound_folder(model: str | Path) -> bool:
+    """Whether a name is that of a folder (or file) of sounds rather than of a model."""
+    path = Path(model)
+    if path.is_dir():
+        return not (path / MODEL_FILE).is_file()
+    return path.is_file() and path.suffix.lower() in SUFFIXES

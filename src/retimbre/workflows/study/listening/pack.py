@@ -1,0 +1,119 @@
+"""Making a listening pack: sounds without names, a page to score them on, and the key to it all.
+
+    PACK/listeners/rate.html         the page, which needs no network; this folder goes to the listeners
+    PACK/listeners/sounds/ID.flac    the sounds, 16 bits, under names that tell nothing
+    PACK/playlists/001.wav           all sounds of a list one after the other with silence between, for a loudspeaker
+    PACK/manifest.json               which sound is whose; this stays with the experimenter
+
+Every list holds sounds of one item: one per system, and the anchors made of the real sound. The order in a playlist is
+that of the names, which are drawn; the page draws an order of its own for every listener. The pack is made beside its
+place and moved there when it is whole.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from retimbre.core.errors import ConfigError, ExistsError, PartialFailure
+from retimbre.workflows.study.folder import study_folder
+from retimbre.workflows.study.listening.manifest import is_pack
+from retimbre.workflows.study.listening.options import PackOptions
+from retimbre.workflows.study.listening.selection import Draw, select
+from retimbre.workflows.study.listening.sounds import ANCHOR_SETTINGS
+from retimbre.workflows.study.listening.sources import open_systems
+from retimbre.workflows.study.listening.systems import System
+from retimbre.workflows.study.listening.writing import PackWriter
+
+MOST_SIDE_BY_SIDE = 12
+"""How many sounds BS.1534 lets a listener compare on one screen."""
+
+Tell = Callable[[str], object]
+
+
+def make_pack(
+    systems: Sequence[str],
+    out: str | Path,
+    options: PackOptions | None = None,
+    *,
+    real: Path | None = None,
+    force: bool = False,
+    tell: Tell = lambda line: None,
+) -> dict[str, Any]:
+    """Makes a listening pack.
+
+    Args:
+        systems: NAME=FOLDER, a folder of sounds, or an inverter that answers the real sounds.
+        out: The folder of the pack.
+        options: What it is like; the defaults if left out.
+        real: A folder of real sounds; needed for MUSHRA and by inverters.
+        force: Whether a pack that is there is replaced.
+        tell: Gets a line about each thing the reader should know.
+
+    Returns:
+        The manifest; `partial_failure` makes an error of files that could not be read.
+
+    Raises:
+        AudioError: A system has no sound that can be used.
+        ConfigError: Names that repeat, no names shared where MUSHRA needs them, no real sounds, too many systems.
+        ExistsError: There is something already.
+    """
+    options = options or PackOptions()
+    folder = study_folder(out)
+    _check_free(folder, force=force)
+    opened, reference = open_systems(systems, real)
+    _check_mode(options, opened, reference)
+    draw = Draw(options.count, options.seconds, options.seed, options.mode == "mushra")
+    selection = select(opened, reference, draw)
+    with _whole_folder(folder) as aside:
+        content = PackWriter(aside, options, selection).write(opened, reference)
+    for line in content["remarks"]:
+        tell(line)
+    return content
+
+
+def partial_failure(content: dict[str, Any]) -> PartialFailure | None:
+    """The error to end with where sounds could not be read; None where all could."""
+    lines = content["failed"]
+    return PartialFailure(f"{len(lines)} sounds could not be read: {lines[0]}") if lines else None
+
+
+def _check_free(folder: Path, *, force: bool) -> None:
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not force:
+        raise ExistsError(f"{folder} holds files already; --force replaces a listening pack")
+    if not is_pack(folder):
+        raise ExistsError(f"{folder} holds files that are no listening pack, which --force does not touch")
+
+
+def _check_mode(options: PackOptions, systems: Sequence[System], real: System | None) -> None:
+    if options.mode == "mos":
+        return
+    if real is None:
+        raise ConfigError("MUSHRA compares with real sounds: name their folder with --real")
+    sounds = len(systems) + 1 + len(ANCHOR_SETTINGS)
+    if sounds > MOST_SIDE_BY_SIDE:
+        raise ConfigError(
+            f"{len(systems)} systems make {sounds} sounds on a screen with the real one and its anchors; "
+            f"MUSHRA takes {MOST_SIDE_BY_SIDE}"
+        )
+
+
+@contextlib.contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """Yields a folder beside another; puts it in its place when the block ends, removes it when it fails."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(aside, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,165 @@
+"""Notes that are rendered once and then heard many times over: what a listener learns from.
+
+Rendering a note takes about as long as learning from it, so a session renders some ten thousands when it begins and
+keeps them in memory as 16-bit integers at a peak of 1 (a listener does not hear how loud a clip is). The notes are a
+function of the run file, so every session and every process has the same.
+
+Parts are made of whole instruments: the last tenth of a family's tests, the tenth before validates (`corpora.notes`).
+So a listener is validated on instruments that it never heard, of synthesized families and of General MIDI programs.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float, Int, Int16
+from torch import Tensor
+
+from retimbre.core.errors import DatasetError
+from retimbre.corpora.notes.corpus import NotesCorpus
+from retimbre.corpora.notes.plan import NotesSettings
+from retimbre.corpora.notes.source import ProceduralNotes
+from retimbre.corpora.nsynth.layout import NoteEntry, NoteSource
+from retimbre.corpora.soundfont.corpus import SoundFontNotes, SoundFontSettings
+from retimbre.listening.listener import ListenerConfig
+from retimbre.workflows.training.listener_run import ListenerDataConfig
+
+Part = Literal["train", "valid", "test"]
+
+_AT_ONCE = 256
+_SILENT_PEAK = 1e-4  # -80 dB: some instruments have nothing at the ends of the keyboard
+_FULL_SCALE = 32_767
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class NotePool:
+    """Rendered notes with their labels.
+
+    Attributes:
+        corpus: Of each note, the place of its corpus among those asked for.
+        silent: Notes that were left out because nothing sounds.
+    """
+
+    samples: Int16[Tensor, "notes samples"]
+    pitch: tuple[int, ...]
+    velocity: tuple[int, ...]
+    family: tuple[str, ...]
+    corpus: Int[Tensor, " notes"]
+    silent: int
+
+    def __len__(self) -> int:
+        """Notes there are."""
+        return len(self.samples)
+
+    def audio(self, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows samples"]:
+        """Notes as they were rendered, at a peak of 1."""
+        return self.samples[rows].float() / _FULL_SCALE
+
+    def targets(self, config: ListenerConfig) -> dict[str, Int[Tensor, " notes"]]:
+        """The classes of each attribute of a listener."""
+        labels = {
+            "pitch": self.pitch,
+            "register": self.pitch,
+            "velocity": self.velocity,
+            "family": self.family,
+        }
+        return {each: config.targets(each, labels[each]) for each in config.attributes}
+
+
+def render_pool(
+    data: ListenerDataConfig, task: ListenerConfig, part: Part, *, most: int, seed: int
+) -> NotePool:
+    """The first notes of a part of every corpus.
+
+    Args:
+        most: Notes of each corpus; fewer where it has fewer.
+        seed: Of the corpora.
+
+    Raises:
+        MissingExtra: The corpus `soundfont` is asked for, and FluidSynth is not there.
+        DatasetError: There is no SoundFont, or the part is empty.
+    """
+    samples: list[Tensor] = []
+    kept: list[NoteEntry] = []
+    corpora: list[int] = []
+    silent = 0
+    for place, corpus in enumerate(data.corpora):
+        with open_corpus(corpus, data, task, seed) as (source, size):
+            rendered, entries, passed_over = _rendered(source, _entries(source, size, part), most)
+        if not entries:
+            raise DatasetError(
+                f"the corpus {corpus!r} has no notes in its part {part!r}; take more instruments"
+            )
+        samples.append(rendered)
+        kept += entries
+        corpora += [place] * len(entries)
+        silent += passed_over
+    return NotePool(
+        samples=torch.cat(samples),
+        pitch=tuple(entry.pitch for entry in kept),
+        velocity=tuple(entry.velocity for entry in kept),
+        family=tuple(entry.family for entry in kept),
+        corpus=torch.tensor(corpora),
+        silent=silent,
+    )
+
+
+@contextlib.contextmanager
+def open_corpus(
+    name: str, data: ListenerDataConfig, task: ListenerConfig, seed: int
+) -> Iterator[tuple[NoteSource, int]]:
+    """A corpus with the families, pitches and velocities of a listener, and how many notes it has."""
+    if name == "notes":
+        settings = NotesSettings(
+            seed=seed,
+            families=task.families,
+            instruments=data.instruments,
+            lowest_pitch=task.lowest_pitch,
+            highest_pitch=task.highest_pitch,
+            velocities=task.velocities,
+            sample_rate=task.sample_rate,
+            seconds=data.seconds,
+        )
+        corpus = NotesCorpus(settings)
+        yield ProceduralNotes(corpus), len(corpus)
+        return
+    played = SoundFontSettings(
+        path=data.soundfont,
+        seed=seed,
+        families=task.families,
+        lowest_pitch=task.lowest_pitch,
+        highest_pitch=task.highest_pitch,
+        velocities=task.velocities,
+        sample_rate=task.sample_rate,
+        seconds=data.seconds,
+    )
+    with SoundFontNotes(played) as source:
+        yield source, len(source)
+
+
+def _entries(source: NoteSource, size: int, part: Part) -> Iterator[NoteEntry]:
+    """The notes of a part, in their order."""
+    for first in range(0, size, _AT_ONCE):
+        entries = source.entries(range(first, min(first + _AT_ONCE, size)))
+        yield from (entry for entry in entries if entry.part == part)
+
+
+def _rendered(
+    source: NoteSource, entries: Iterator[NoteEntry], most: int
+) -> tuple[Int16[Tensor, "notes samples"], list[NoteEntry], int]:
+    """The first notes that sound, and how many there were that do not."""
+    kept: list[NoteEntry] = []
+    pieces = [torch.empty(0, source.num_samples, dtype=torch.int16)]
+    silent = 0
+    while len(kept) < most and (tried := list(itertools.islice(entries, min(_AT_ONCE, most - len(kept))))):
+        audio = source.audio([entry.number for entry in tried])
+        peak = audio.abs().amax(dim=1)
+        sounds = peak > _SILENT_PEAK
+        pieces.append((audio[sounds] / peak[sounds, None] * _FULL_SCALE).round().to(torch.int16))
+        kept += [entry for entry, does in zip(tried, sounds.tolist(), strict=True) if does]
+        silent += int((~sounds).sum())
+    return torch.cat(pieces), kept, silent
