@@ -11,12 +11,8 @@ from retimbre.cli.app import run
 from retimbre.dsp import audiofile
 from retimbre.listening.heard import Heard
 from retimbre.listening.listener import Listener, ListenerConfig, load_listener, save_listener
-from retimbre.workflows.evaluation.listener import (
-    Answers,
-    ListenerOptions,
-    attribute_scores,
-    evaluate_listener,
-)
+from retimbre.workflows.evaluation.listener import ListenerOptions, evaluate_listener
+from retimbre.workflows.evaluation.listener_scores import Answers, attribute_scores, share_of
 
 NAMES = (
     "bass_acoustic_000-048-100",
@@ -147,7 +143,21 @@ def test_the_users_mistake_is_one_line_and_exit_status_2(
 def test_of_no_notes_there_is_no_share() -> None:
     # All labels are strange: a share of nothing is absent, never a NaN.
     answers = Answers({"pitch": torch.tensor([1, 2])}, {"pitch": torch.tensor([-1, -1])})
-    told = attribute_scores(answers, "pitch", seed=0)
+    told = attribute_scores(answers, "pitch")
     assert told["value"] is None
     assert told["commonest"] is None
     assert told["without_class"] == 2
+
+
+def test_a_share_of_all_has_an_interval_that_knows_how_many_they_were() -> None:
+    # Wilson's interval of 276 of 276 in closed form: 1 / (1 + z^2 / n) with z = 1.96; a bootstrap's has no width.
+    everything = torch.ones(276, dtype=torch.bool)
+    told = share_of(everything, everything)
+    assert told["value"] == told["high"] == 1.0
+    assert told["low"] == pytest.approx(1 / (1 + 1.959964**2 / 276), rel=1e-6)
+    nothing = share_of(~everything, everything)
+    assert nothing["value"] == nothing["low"] == 0.0
+    assert nothing["high"] == pytest.approx(1 - told["low"], rel=1e-9)
+    # 9 of 10, worked by hand from Wilson's formula.
+    nine = share_of(torch.arange(10) < 9, torch.ones(10, dtype=torch.bool))
+    assert (nine["low"], nine["high"]) == (pytest.approx(0.5958, abs=1e-4), pytest.approx(0.9821, abs=1e-4))

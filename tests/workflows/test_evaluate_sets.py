@@ -195,6 +195,14 @@ def test_labels_come_from_names(folder: Path) -> None:
     assert labels == ClipLabels((35,), (127,), ("synth_lead",), ("synth_lead_synthetic_012",))
 
 
+def test_the_last_two_numbers_of_a_name_are_pitch_and_velocity(folder: Path) -> None:
+    for number in range(60, 65):
+        (folder / f"tone_{number:03d}.wav").rename(folder / f"take{number}_bass-{number:03d}-050.wav")
+    labels = open_clips(folder, QUARTER).labels
+    instruments = tuple(f"take{number}_bass" for number in range(60, 65))
+    assert labels == ClipLabels(tuple(range(60, 65)), (50,) * 5, instrument=instruments)
+
+
 def test_a_label_of_some_clips_only_is_left_out_and_told(folder: Path) -> None:
     (folder / "tone_060.wav").rename(folder / "tone.wav")
     (folder / "tone_061.wav").rename(folder / "tone_200.wav")  # no MIDI number

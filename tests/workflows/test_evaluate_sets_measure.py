@@ -32,9 +32,10 @@ from retimbre.workflows.evaluation.sets.clips import (
 from retimbre.workflows.evaluation.sets.embed import ROWS_AT_ONCE, embedded, heard_features, heard_logits
 from retimbre.workflows.evaluation.sets.folders import SetOptions, measure_sounds
 from retimbre.workflows.evaluation.sets.framing import num_windows, windows
+from retimbre.workflows.evaluation.sets.halves import halves_by_lot
 from retimbre.workflows.evaluation.sets.measure import MeasureOptions, measure
 from retimbre.workflows.evaluation.sets.metrics import SET_METRICS
-from retimbre.workflows.evaluation.sets.models import sounds_of
+from retimbre.workflows.evaluation.sets.models import SOUND_MODELS, SoundModel, sounds_of
 
 RATE = 16_000
 EIGHTH = ClipOptions(sample_rate=RATE, seconds=0.125)
@@ -421,18 +422,46 @@ def test_a_model_without_sounds_or_without_real_clips_is_named(inverter_file: st
         sounds_of("nobody", held(3), EIGHTH)
 
 
-def test_a_model_and_the_folder_of_its_sounds_have_the_same_number(
+def test_a_model_answers_one_half_of_the_real_clips_and_is_compared_with_the_other(
     inverter_file: str, tmp_path: Path
 ) -> None:
     real = write_noises(tmp_path / "real", 12)
-    options = SetOptions(str(real), EIGHTH, quick())
-    of_model = measure_sounds("kid", inverter_file, "", options)
-    answers = sounds_of(inverter_file, open_clips(real, EIGHTH), EIGHTH)
-    for row, sound in enumerate(answers.audio(range(12))):
+    of_model = measure_sounds("kid", inverter_file, "", SetOptions(str(real), EIGHTH, quick()))
+    reference, heard = halves_by_lot(open_clips(real, EIGHTH), EIGHTH.seed)
+    assert not set(reference.names) & set(heard.names)
+    for row, sound in enumerate(sounds_of(inverter_file, heard, EIGHTH).audio(range(6))):
         audiofile.write(tmp_path / f"fake/{row:03d}.wav", sound, RATE)
-    of_folder = measure_sounds("kid", tmp_path / "fake", "", options)
+    for name in heard.names:
+        (real / name).unlink()
+    of_folder = measure_sounds("kid", tmp_path / "fake", "", SetOptions(str(real), EIGHTH, quick()))
     assert of_folder["value"] == of_model["value"]
-    assert of_folder["settings"]["sets"]["fake"]["key"] == of_model["settings"]["sets"]["fake"]["key"]
+    for role in ("real", "fake"):
+        settings = [result["settings"]["sets"][role] for result in (of_folder, of_model)]
+        assert settings[0]["key"] == settings[1]["key"]
+        assert settings[0]["n"] == 6
+
+
+@pytest.mark.parametrize("metric", ["kid", "kad", "imq"])
+def test_a_model_that_hands_back_what_it_hears_is_as_far_as_real_is_from_real(
+    metric: str, inverter_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    echo = SoundModel(lambda name, real, device, progress: real, answers=True)
+    monkeypatch.setitem(SOUND_MODELS, "inverter", echo)
+    values = []
+    for seed in range(20):
+        real = write_noises(tmp_path / str(seed), 24, seed)
+        values.append(
+            measure_sounds(metric, inverter_file, "", SetOptions(str(real), EIGHTH, quick()))["value"]
+        )
+    drawn = torch.tensor(values)
+    # Compared with the very clips it echoes, its mean is some ten standard errors below 0.
+    assert drawn.mean().abs() < 3 * drawn.std() / len(drawn) ** 0.5
+
+
+def test_real_clips_that_leave_no_pair_in_a_half_are_refused(inverter_file: str, tmp_path: Path) -> None:
+    real = write_noises(tmp_path / "real", 3)
+    with pytest.raises(ConfigError, match="3 clips; a model that answers one half of them"):
+        measure_sounds("kid", inverter_file, "", SetOptions(str(real), EIGHTH, quick()))
 
 
 def test_a_score_of_a_folder_does_not_read_the_real_one(listener_file: str, tmp_path: Path) -> None:

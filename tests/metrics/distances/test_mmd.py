@@ -9,8 +9,10 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from retimbre.core.errors import ConfigError
 from retimbre.metrics.bootstrap import Bootstrap
-from retimbre.metrics.distances.base import Vectors
-from retimbre.metrics.distances.mmd import GaussianMmd, ImqMmd, Mmd, PolynomialMmd, median_distance
+from retimbre.metrics.distances import manifold, mmd, pairs
+from retimbre.metrics.distances.base import Vectors, drawn_weights
+from retimbre.metrics.distances.catalog import DISTANCES
+from retimbre.metrics.distances.mmd import GaussianMmd, ImqMmd, Mmd, PolynomialMmd, _within, median_distance
 
 KERNELS = {"kid": PolynomialMmd(), "kad": GaussianMmd(), "imq": ImqMmd()}
 ONE = Bootstrap(resamples=1)
@@ -152,12 +154,24 @@ def test_blocks_make_no_difference(name: str, monkeypatch: pytest.MonkeyPatch) -
     )
 
 
+@pytest.mark.parametrize("name", ["kad", "imq", "prdc"])
+def test_no_more_than_some_rows_are_compared_at_once_however_large_the_sets(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+
+    def recorded(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        held.append(len(rows))
+        return pairs.squared_distances(rows, columns)
+
+    for module in (mmd, manifold):
+        monkeypatch.setattr(module, "squared_distances", recorded)
+    DISTANCES[name].measure(normal(1500, 3), normal(1100, 3, 1), ONE)
+    assert max(held) == pairs.ROWS_AT_ONCE
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_resample_is_the_distance_of_the_drawn_clips_without_pairs_of_a_clip_with_itself(name: str) -> None:
-    # One resample: its distance is how far the interval's draw lies from the value before it is moved.
-    from retimbre.metrics.distances.base import drawn_weights
-    from retimbre.metrics.distances.mmd import _within
-
     vectors = in_windows(12, 2, 4)
     weights = drawn_weights(vectors, ONE, "reference")
     kernel, _ = KERNELS[name]._kernel(vectors)

@@ -5,9 +5,6 @@ notes: the share of right answers, for pitch also the share within a semitone an
 is how pitches are mistaken; for families, which is taken for which. Of notes whose label is no class of the listener,
 none can be right; they are counted apart and left out of the shares.
 
-The intervals of the shares are Wilson's. A bootstrap knows nothing but what it saw: where all answers were right, all of its
-draws are, and its interval would have no width. Clips count as independent; notes of one instrument are less than that.
-
     scores.json     everything, headline first
     confusion.csv   a row for each true family, a column for each answer
     clips.csv       a row for each clip: its labels and the answers
@@ -16,29 +13,35 @@ draws are, and its interval would have no width. Clips count as independent; not
 import csv
 import dataclasses
 import io
-import math
-import statistics
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
-from jaxtyping import Bool, Int
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError, DatasetError, ExistsError
 from retimbre.core.files import write_json, write_text
 from retimbre.listening.listener import Listener, load_listener
 from retimbre.training import devices
+from retimbre.training.checkpoint import read_header
+from retimbre.training.shipped import find_checkpoint
+from retimbre.workflows.evaluation.listener_scores import (
+    CONFIDENCE,
+    Answers,
+    attribute_scores,
+    confusion,
+    headline,
+    pitch_scores,
+)
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, Clips, HeldClips, open_clips
 from retimbre.workflows.evaluation.sets.labels import ClipLabels
-from retimbre.workflows.training.listener_run import ListenerDataConfig
+from retimbre.workflows.training.listener_run import CORPORA, Corpus, ListenerDataConfig
 from retimbre.workflows.training.note_pool import render_pool
 
 SCORES_FILE, CONFUSION_FILE, CLIPS_FILE = "scores.json", "confusion.csv", "clips.csv"
-CONFIDENCE = 0.95
-OCTAVE = 12
+# Of a corpus, where nothing is said.
+CORPUS_CLIPS, CORPUS_SECONDS = 1000, 1.0
 
 _ROWS_AT_ONCE = 32
 
@@ -74,17 +77,10 @@ class ListenerOptions:
             raise ConfigError(
                 "a listener is asked about --real DIR or about --corpus NAME; name one of the two"
             )
-        if self.corpus not in ("", "notes", "soundfont"):
-            raise ConfigError(f"there is no corpus {self.corpus!r} for listeners; takes notes or soundfont")
-
-
-@final
-@dataclasses.dataclass(frozen=True, eq=False)
-class Answers:
-    """What a listener said about the clips of a set: for each attribute the likeliest class, and the right one."""
-
-    given: dict[str, Int[Tensor, " clips"]]
-    right: dict[str, Int[Tensor, " clips"]]
+        if self.corpus and self.corpus not in CORPORA:
+            raise ConfigError(
+                f"there is no corpus {self.corpus!r} for listeners; takes {' or '.join(CORPORA)}"
+            )
 
 
 def evaluate_listener(
@@ -115,17 +111,17 @@ def evaluate_listener(
     files = _free_files(out, force=force) if str(out) else {}
     device = devices.pick_device(options.device)
     listener = load_listener(model).to(device)
-    clips = notes_of(options, listener)
+    clips = notes_of(model, listener, options)
     answers = ask(listener, clips, device, progress)
-    result = {"metric": "listener", **_headline(listener, answers, options.seed)}
+    result = {"metric": "listener", **headline(answers)}
     result |= {
         "listener": str(model),
         "settings": _settings(listener, clips, options),
         "remarks": [*clips.remarks, *_remarks(answers)],
         "passed_over": list(clips.passed_over),
         "attributes": {each: attribute_scores(answers, each) for each in answers.given},
-        "pitch": _pitch(answers, clips.labels) if "pitch" in answers.given else {},
-        "confusion": _confusion(listener, answers) if "family" in answers.given else {},
+        "pitch": pitch_scores(answers, clips.labels) if "pitch" in answers.given else {},
+        "confusion": confusion(listener, answers) if "family" in answers.given else {},
     }
     if files:
         write_text(files[CONFUSION_FILE], _confusion_csv(result["confusion"]))
@@ -134,8 +130,10 @@ def evaluate_listener(
     return result
 
 
-def notes_of(options: ListenerOptions, listener: Listener) -> Clips:
+def notes_of(model: str | Path, listener: Listener, options: ListenerOptions) -> Clips:
     """The labelled notes that a listener is asked about.
+
+    Of a corpus it is the test part of the settings that the listener was trained with, so that it heard none of them.
 
     Raises:
         AudioError, DatasetError: There are none.
@@ -144,9 +142,16 @@ def notes_of(options: ListenerOptions, listener: Listener) -> Clips:
     rate = listener.sample_rate
     if options.real:
         return open_clips(options.real, ClipOptions(rate, options.seconds, options.clips, options.seed))
-    seconds = options.seconds or 1.0
-    data = ListenerDataConfig(corpora=(options.corpus,), seconds=seconds, clip_s=(seconds,))  # type: ignore[arg-type]
-    pool = render_pool(data, listener.config, "test", most=options.clips or 1000, seed=options.seed)
+    facts = read_header(find_checkpoint(model)).metadata.get("facts", {})
+    seconds = options.seconds or CORPUS_SECONDS
+    data = ListenerDataConfig(
+        corpora=(cast(Corpus, options.corpus),),
+        instruments=facts.get("data", {}).get("instruments", ListenerDataConfig.instruments),
+        seconds=seconds,
+        clip_s=(seconds,),
+    )
+    most = options.clips or CORPUS_CLIPS
+    pool = render_pool(data, listener.config, "test", most=most, seed=facts.get("seed", 0))
     labels = ClipLabels(pitch=pool.pitch, velocity=pool.velocity, family=pool.family)
     return HeldClips(options.corpus, pool.audio(torch.arange(len(pool))), rate, labels)
 
@@ -178,74 +183,6 @@ def ask(listener: Listener, clips: Clips, device: torch.device, progress: Progre
     return Answers({name: torch.cat(answers) for name, answers in given.items()}, right)
 
 
-def _headline(listener: Listener, answers: Answers, seed: int) -> dict[str, Any]:
-    first = "pitch" if "pitch" in answers.given else next(iter(answers.given))
-    off = (answers.given[first] - answers.right[first]).abs()
-    return share_of(off <= (1 if first == "pitch" else 0), answers.right[first] >= 0)
-
-
-def share_of(claim: Bool[Tensor, " clips"], among: Bool[Tensor, " clips"]) -> dict[str, Any]:
-    """The share of clips that a claim is true of, with its 95 % interval by Wilson's score; None of no clips.
-
-    References:
-        Wilson (1927), "Probable inference, the law of succession, and statistical inference",
-        https://doi.org/10.1080/01621459.1927.10502953
-    """
-    n, hits = int(among.sum()), int((claim & among).sum())
-    if not n:
-        return {"value": None, "low": None, "high": None, "n": 0}
-    z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    share = hits / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    # Rounding must not part a share of 0 or 1 from its own interval.
-    low, high = min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))
-    return {"value": share, "low": low, "high": high, "n": n}
-
-
-def attribute_scores(answers: Answers, name: str) -> dict[str, Any]:
-    """The share of right answers; `commonest`, that of always answering one class; notes that have no class."""
-    right, given = answers.right[name], answers.given[name]
-    among = right >= 0
-    counts = torch.bincount(right[among])
-    commonest = float(counts.max() / among.sum()) if len(counts) else None
-    return share_of(given == right, among) | {
-        "commonest": commonest,
-        "without_class": int((~among).sum()),
-    }
-
-
-def _pitch(answers: Answers, labels: ClipLabels) -> dict[str, Any]:
-    """Pitch within a semitone, as a whole and by family, and answers that are an octave off."""
-    off, among = answers.given["pitch"] - answers.right["pitch"], answers.right["pitch"] >= 0
-    near = off.abs() <= 1
-    # A pitch is the same but for its octave if it is a multiple of twelve away, to a semitone.
-    same_name = ((off + 1) % OCTAVE) <= 2
-    told: dict[str, Any] = {
-        "within_semitone": share_of(near, among),
-        "whatever_octave": share_of(same_name, among),
-        "octave_above": share_of((off - OCTAVE).abs() <= 1, among),
-        "octave_below": share_of((off + OCTAVE).abs() <= 1, among),
-    }
-    families = sorted(set(labels.family))
-    of = {family: torch.tensor([each == family for each in labels.family]) for family in families}
-    told["by_family"] = {
-        family: share_of(near, among & of[family])
-        | {"octave_below": int(((off + OCTAVE).abs() <= 1)[among & of[family]].sum())}
-        | {"octave_above": int(((off - OCTAVE).abs() <= 1)[among & of[family]].sum())}
-        for family in families
-    }
-    return told
-
-
-def _confusion(listener: Listener, answers: Answers) -> dict[str, dict[str, int]]:
-    """How often each family that occurs was taken for each family."""
-    names = listener.classes["family"]
-    pairs = Counter(zip(answers.right["family"].tolist(), answers.given["family"].tolist(), strict=True))
-    present = sorted({true for true, _ in pairs if true >= 0})
-    return {names[true]: {name: pairs[true, place] for place, name in enumerate(names)} for true in present}
-
-
 def _settings(listener: Listener, clips: Clips, options: ListenerOptions) -> dict[str, Any]:
     return {
         "listener": listener.identity(),
@@ -266,9 +203,9 @@ def _remarks(answers: Answers) -> list[str]:
     ]
 
 
-def _confusion_csv(confusion: dict[str, dict[str, int]]) -> str:
-    columns = list(next(iter(confusion.values()), {}))
-    return _csv([["family", *columns], *([true, *counts.values()] for true, counts in confusion.items())])
+def _confusion_csv(counted: dict[str, dict[str, int]]) -> str:
+    columns = list(next(iter(counted.values()), {}))
+    return _csv([["family", *columns], *([true, *counts.values()] for true, counts in counted.items())])
 
 
 def _clips_csv(listener: Listener, clips: Clips, answers: Answers) -> str:

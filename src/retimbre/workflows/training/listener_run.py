@@ -8,6 +8,9 @@ from retimbre.listening.listener import ListenerConfig
 from retimbre.training.loop import FitConfig
 from retimbre.workflows.training.settings import RunConfig, TrainConfig
 
+Corpus = Literal["notes", "soundfont"]
+CORPORA: tuple[Corpus, ...] = ("notes", "soundfont")
+
 _SHORTEST_S = 0.05
 
 
@@ -15,7 +18,7 @@ _SHORTEST_S = 0.05
 class ListenerDataConfig:
     """[data]: the notes that a listener hears in training."""
 
-    corpora: tuple[Literal["notes", "soundfont"], ...] = ("notes", "soundfont")
+    corpora: tuple[Corpus, ...] = CORPORA
     """Where notes are from, in equal shares; `soundfont` needs FluidSynth and a General MIDI SoundFont."""
     notes: int = 12_000
     """Notes of each corpus that are rendered when a session begins, and kept in memory."""

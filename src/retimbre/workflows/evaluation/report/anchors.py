@@ -25,6 +25,7 @@ from retimbre.core import random
 from retimbre.core.errors import ConfigError
 from retimbre.workflows.evaluation.report import damage
 from retimbre.workflows.evaluation.sets.clips import ChosenClips, Clips, Transform, TransformedClips
+from retimbre.workflows.evaluation.sets.halves import rows_by_lot
 
 REAL = "real/real"
 LOW_PASS, NOISE, PHASE, SEMITONE = "low-pass", "noise", "phase-scrambled", "semitone up"
@@ -97,8 +98,7 @@ def split_halves(real: Clips, split: Split, seed: int) -> Halves:
         first, second = _rows_by_instrument(real.labels.instrument)
         if min(len(first), len(second)) >= LEAST_PER_HALF:
             return _by_instrument(real, first, second)
-    order = torch.randperm(len(real), generator=random.generator(seed, "halves", len(real))).tolist()
-    first, second = sorted(order[: len(real) // 2]), sorted(order[len(real) // 2 :])
+    first, second = rows_by_lot(len(real), seed)
     says = (
         f"The {len(real)} real clips were split by lot: {len(first)} are the reference and {len(second)} stand for a "
         "perfect generator. Both halves have the same instruments."

@@ -1,7 +1,8 @@
 """One measure of one set, from files to files: what `retimbre evaluate fad` and its siblings do.
 
-The set judged is a folder of sounds or a model; `models.sounds_of` tells which. Everything is checked that can be
-before the first sound is read, and the scores appear whole or not at all.
+The set judged is a folder of sounds or a model; `models.sounds_of` tells which. A model that answers real sounds
+answers one half of them and is compared with the other (`halves`). Everything is checked that can be before the first
+sound is read, and the scores appear whole or not at all.
 """
 
 import dataclasses
@@ -13,9 +14,10 @@ from retimbre.core.files import write_json, write_text
 from retimbre.training.devices import pick_device
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, open_clips
 from retimbre.workflows.evaluation.sets.embed import Progress, ignore
+from retimbre.workflows.evaluation.sets.halves import halves_by_lot
 from retimbre.workflows.evaluation.sets.measure import MeasureOptions, measure
 from retimbre.workflows.evaluation.sets.metrics import find_metric, reference_for
-from retimbre.workflows.evaluation.sets.models import is_sound_folder, sounds_of
+from retimbre.workflows.evaluation.sets.models import answers_real, is_sound_folder, sounds_of
 
 SCORES_FILE, TEXT_FILE = "scores.json", "scores.txt"
 
@@ -71,8 +73,11 @@ def measure_sounds(
     real = open_clips(options.real, options.clips) if wanted else None
     reference_for(entry, real)
     device = pick_device(options.hearing.device)
-    fake = sounds_of(judged, real, options.clips, progress, device=device)
-    result = measure(metric, real, fake, options.hearing, progress)
+    reference, heard = real, real
+    if real is not None and entry.compares and answers_real(judged):
+        reference, heard = halves_by_lot(real, options.clips.seed)
+    fake = sounds_of(judged, heard, options.clips, progress, device=device)
+    result = measure(metric, reference, fake, options.hearing, progress)
     result["settings"]["chosen"] = {"most": options.clips.most, "seed": options.clips.seed}
     if real is not None and not entry.compares:
         result["passed_over"] += real.passed_over

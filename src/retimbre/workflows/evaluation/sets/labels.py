@@ -26,6 +26,8 @@ from retimbre.corpora.nsynth.entries import (
 _NSYNTH_NAME = re.compile(
     r"(?P<instrument>(?P<family>[a-z_]+?)_[a-z]+_\d{3,})-(?P<pitch>\d{3})-(?P<velocity>\d{3})"
 )
+# The same tail behind any other beginning, which then names no family.
+_NOTE_NAME = re.compile(r"(?P<instrument>.+)-(?P<pitch>\d{3})-(?P<velocity>\d{3})")
 _SCALE_NAME = re.compile(r"(?P<instrument>.*?)[_-](?P<pitch>\d{3})")
 
 
@@ -118,9 +120,13 @@ def _from_name(stem: str) -> _Told:
 
 
 def _nsynth(groups: dict[str, str]) -> _Told:
-    told = _scale(groups) | {"velocity": int(groups["velocity"]), "family": groups["family"]}
-    is_right = groups["family"] in FAMILIES and told["velocity"] <= HIGHEST_MIDI and "pitch" in told
-    return told if is_right else {}
+    told = _note(groups)
+    return told | {"family": groups["family"]} if told and groups["family"] in FAMILIES else {}
+
+
+def _note(groups: dict[str, str]) -> _Told:
+    told = _scale(groups) | {"velocity": int(groups["velocity"])}
+    return told if told["velocity"] <= HIGHEST_MIDI and "pitch" in told else {}
 
 
 def _scale(groups: dict[str, str]) -> _Told:
@@ -130,5 +136,6 @@ def _scale(groups: dict[str, str]) -> _Told:
 
 _READERS: dict[re.Pattern[str], Callable[[dict[str, str]], _Told]] = {
     _NSYNTH_NAME: _nsynth,
+    _NOTE_NAME: _note,
     _SCALE_NAME: _scale,
 }

@@ -5,8 +5,10 @@ says for each kind how it comes to sounds: to add a kind of generator, write a f
 to a set, and add a line.
 """
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import final
 
 import torch
 
@@ -19,12 +21,24 @@ from retimbre.workflows.evaluation.sets.answers import inverter_answers
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, Clips, open_clips
 from retimbre.workflows.evaluation.sets.embed import CPU, Progress, ignore
 
-SoundModel = Callable[[str, Clips, torch.device, Progress], Clips]
-"""From a model's name, the real clips, a device and a progress to the model's sounds, at the rate and length of the
-real clips."""
+
+@final
+@dataclasses.dataclass(frozen=True)
+class SoundModel:
+    """A kind of model that makes sounds.
+
+    Attributes:
+        make: From a model's name, the real clips, a device and a progress to the model's sounds, at the rate and length
+            of the real clips.
+        answers: Whether it hears the real clips, so that its sounds must not be compared with those.
+    """
+
+    make: Callable[[str, Clips, torch.device, Progress], Clips]
+    answers: bool
+
 
 SOUND_MODELS: dict[str, SoundModel] = {
-    INVERTER: inverter_answers,
+    INVERTER: SoundModel(inverter_answers, answers=True),
 }
 
 
@@ -51,14 +65,28 @@ def sounds_of(
     """
     if is_sound_folder(model):
         return open_clips(model, options)
+    entry = _entry_of(model)
+    if real is None:
+        raise AudioError(f"{model}: a model of this kind needs real clips: --real DIR")
+    return entry.make(str(model), real, device, progress)
+
+
+def answers_real(model: str | Path) -> bool:
+    """Whether the sounds of a model are its answers to the real clips; those of a folder are not.
+
+    Raises:
+        CheckpointError: There is no such model, or it makes no sounds.
+    """
+    return not is_sound_folder(model) and _entry_of(model).answers
+
+
+def _entry_of(model: str | Path) -> SoundModel:
     kind = checkpoint.read_header(find_checkpoint(model)).kind
     if kind not in SOUND_MODELS:
         raise CheckpointError(
             f"{model}: is a model of the kind {kind!r}, which makes no sounds; those that do: {', '.join(SOUND_MODELS)}"
         )
-    if real is None:
-        raise AudioError(f"{model}: a model of the kind {kind!r} needs real clips: --real DIR")
-    return SOUND_MODELS[kind](str(model), real, device, progress)
+    return SOUND_MODELS[kind]
 
 
 def is_sound_folder(model: str | Path) -> bool:
