@@ -1,5 +1,6 @@
 """Sets of clips: files that become rows, what is told of them, and the key that names their content."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,9 @@ import soundfile
 import torch
 
 from retimbre.core.errors import AudioError, ConfigError, DatasetError
+from retimbre.data.folder import Cutting
 from retimbre.dsp import audiofile
+from retimbre.workflows.dataset.recordings import import_folder
 from retimbre.workflows.evaluation.sets.clips import (
     About,
     ChosenClips,
@@ -269,3 +272,18 @@ def test_sets_of_two_rates_or_with_the_same_sounds_are_told(folder: Path, tmp_pa
     assert "2 of 2 fake clips are also in the real set, sample by sample" in pair_remarks(clips, half)
     with pytest.raises(ConfigError, match="at one rate and length"):
         pair_remarks(clips, open_clips(folder, ClipOptions(RATE, seconds=0.5)))
+
+
+def test_a_data_set_is_a_set_of_the_same_clips_as_the_files_it_was_made_of(folder: Path) -> None:
+    place = folder.parent / "imported"
+    import_folder([folder], place, Cutting(sample_rate=RATE, seconds=0.25))
+    stored, files = open_clips(place, QUARTER), open_clips(folder, QUARTER)
+    assert [name.removesuffix(".wav") for name in stored.names] == [
+        name.removesuffix(".wav") for name in files.names
+    ]
+    # A set is stored in 16 bits or more: one part in 32,768.
+    assert (stored.audio(range(5)) - files.audio(range(5))).abs().max() <= 1 / 32_767
+    assert open_clips(place, dataclasses.replace(QUARTER, most=2)).names[0] in stored.names
+    halved = open_clips(place, dataclasses.replace(QUARTER, seconds=0.125, sample_rate=2 * RATE))
+    assert (halved.num_samples, len(halved)) == (RATE // 4, 5)
+    assert any("longer, and cut" in remark for remark in halved.remarks)

@@ -1,6 +1,7 @@
 """Sound files as a set of clips.
 
-    open_clips(folder)          the files of a folder, each decoded once to look at it, again whenever it is asked for
+    open_clips(folder)          the files of a folder, each decoded once to look at it, again whenever it is asked for;
+                                or the clips of a data set (`stored.py`)
     HeldClips                   sounds in memory
     ChosenClips                 some rows of a set
     TransformedClips            a set behind an effect
@@ -11,7 +12,7 @@ All are `Clips` (`base.py`), and whatever judges sets takes any of them.
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import final
+from typing import TypeVar, final
 
 import torch
 from jaxtyping import Float
@@ -31,6 +32,7 @@ from retimbre.workflows.evaluation.sets.base import (
     content_key,
 )
 from retimbre.workflows.evaluation.sets.labels import ClipLabels, labels_of
+from retimbre.workflows.evaluation.sets.stored import is_stored, open_stored, stored_size
 from retimbre.workflows.evaluation.sets.survey import (
     LONGEST_S,
     Survey,
@@ -53,6 +55,8 @@ __all__ = [
     "content_key",
     "open_clips",
 ]
+
+Drawn = TypeVar("Drawn")
 
 
 @final
@@ -108,23 +112,27 @@ class FolderClips(Clips):
         return content_key(self.sample_rate, self.about.digests)
 
 
-def open_clips(folder: str | Path, options: ClipOptions = ClipOptions()) -> FolderClips:
-    """The sound files of a folder, searched to the bottom, as a set.
+def open_clips(folder: str | Path, options: ClipOptions = ClipOptions()) -> Clips:
+    """The sound files of a folder, searched to the bottom, as a set; or the clips of a data set.
 
     Every file is decoded once, so that what cannot be used is known and named before anything is computed. Labels come
     from an `examples.json` as NSynth has it, from names as NSynth gives them, or from a MIDI number at a name's end
     (`..._060.wav`).
 
     Args:
-        folder: A folder, or a single file.
+        folder: A folder of sounds, a single file, or a data set made by `retimbre data`.
         options: Rate, length and number of the clips.
 
     Raises:
         AudioError: There is no such folder, no sound file in it, or none that can be used.
+        DatasetError: It is a damaged data set, or one without sounds.
     """
     folder = Path(folder)
     if not folder.exists():
         raise AudioError(f"{folder}: no such folder")
+    if is_stored(folder):
+        rows = _drawn(range(stored_size(folder)), options)
+        return open_stored(folder, rows, options.sample_rate, options.seconds)
     paths = _drawn(audiofile.find_sounds([folder]), options)
     found = survey_files(paths, options.sample_rate, options.seconds)
     if not found.files:
@@ -156,12 +164,12 @@ def _remarks(found: Survey, num_paths: int) -> tuple[str, ...]:
     )
 
 
-def _drawn(paths: list[Path], options: ClipOptions) -> list[Path]:
-    """Some of the files, evenly drawn and in their order, where fewer are wanted than there are."""
-    if options.most == 0 or options.most >= len(paths):
-        return paths
-    order = torch.randperm(len(paths), generator=random.generator(options.seed, "clips", len(paths)))
-    return [paths[row] for row in order[: options.most].sort().values.tolist()]
+def _drawn(all_clips: Sequence[Drawn], options: ClipOptions) -> list[Drawn]:
+    """Some of the clips, evenly drawn and in their order, where fewer are wanted than there are."""
+    if options.most == 0 or options.most >= len(all_clips):
+        return list(all_clips)
+    order = torch.randperm(len(all_clips), generator=random.generator(options.seed, "clips", len(all_clips)))
+    return [all_clips[row] for row in order[: options.most].sort().values.tolist()]
 
 
 def _name_below(path: Path, folder: Path) -> str:

@@ -117,15 +117,19 @@ def survey_files(paths: Sequence[Path], sample_rate: int, seconds: float) -> Sur
             clip = read_clip(path, sample_rate, num_samples)
         except AudioError as error:
             return str(error)
-        traits = _traits(clip, lengths_s[path] - num_samples / sample_rate, sample_rate)
-        return SurveyedFile(path, digest_of(clip.samples), clip.source_rate, traits)
+        return surveyed(path, clip, lengths_s[path] - num_samples / sample_rate, sample_rate)
 
     looks = [
         look(path) for path in paths
     ]  # threads would wait for each other: most of it is Python's own work
     files = tuple(each for each in looks if isinstance(each, SurveyedFile))
     failures = tuple(each for each in looks if isinstance(each, str))
-    return Survey(files, num_samples, _remarks(files, sample_rate, num_samples), failures)
+    return Survey(files, num_samples, remarks_on(files, sample_rate, num_samples), failures)
+
+
+def surveyed(path: Path, clip: ReadClip, excess_s: float, sample_rate: int) -> SurveyedFile:
+    """What is worth knowing of a clip; `excess_s` is how much longer its source is."""
+    return SurveyedFile(path, digest_of(clip.samples), clip.source_rate, _traits(clip, excess_s, sample_rate))
 
 
 def _promised_s(path: Path) -> float:
@@ -137,7 +141,6 @@ def _promised_s(path: Path) -> float:
 
 
 def _traits(clip: ReadClip, excess_s: float, sample_rate: int) -> tuple[str, ...]:
-    """What is noteworthy about a file; `excess_s` is how much longer it is than the clip."""
     one_sample_s = 1.0 / sample_rate
     found = {
         _SILENT: is_silent(clip.samples),
@@ -156,7 +159,8 @@ _MIXED = "of several channels, mixed to one"
 _BLEMISHED = "clipped, cut short, scaled down to full scale or of cancelling channels"
 
 
-def _remarks(files: Sequence[SurveyedFile], sample_rate: int, num_samples: int) -> tuple[str, ...]:
+def remarks_on(files: Sequence[SurveyedFile], sample_rate: int, num_samples: int) -> tuple[str, ...]:
+    """What a reader should know of a set as a whole, a clause each."""
     about = []
     for trait in (_SILENT, _CUT, _PADDED, _MIXED, _BLEMISHED):
         having = [file.path for file in files if trait in file.traits]
