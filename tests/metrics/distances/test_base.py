@@ -118,7 +118,8 @@ def test_an_interval_of_a_mean_covers_the_truth_as_often_as_it_says() -> None:
 
 
 def test_an_interval_holds_its_value_however_far_off_the_draws_are() -> None:
-    draws = torch.linspace(5.0, 9.0, 101, dtype=torch.float64)
+    away = torch.linspace(-2.0, 2.0, 101, dtype=torch.float64)
+    draws = torch.stack([7.0 + away, 7.0 - away], dim=1).flatten()
     how = Bootstrap(confidence=0.9)
     moved = interval(1.0, draws, 7, how)
     assert (moved.low, moved.high) == pytest.approx((1.0 - 1.8, 1.0 + 1.8))
@@ -132,5 +133,6 @@ def test_draws_are_the_same_again_and_independent_between_sets() -> None:
     other = torch.cat(list(drawn_counts(vectors, how, "other")))
     assert torch.equal(first, again)
     assert bool((first.sum(dim=1) == 30).all())
+    assert torch.equal(first[0::2] + first[1::2], torch.full((150, 30), 2.0, dtype=torch.float64))
     # 9000 pairs of counts of variance 1: the correlation is within 5 / sqrt(9000) of 0.
     assert abs(float(((first - 1.0) * (other - 1.0)).mean())) < 0.053

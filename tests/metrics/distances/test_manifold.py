@@ -104,6 +104,20 @@ def test_as_many_clips_as_neighbours_are_refused() -> None:
         Prdc().measure(normal(9, 3), normal(5, 3, 1), FEW)
 
 
+@pytest.mark.parametrize("inside", ["all", "none"])
+def test_none_or_all_of_the_clips_are_no_certainty(inside: str) -> None:
+    real = normal(40, 3)
+    judged = Vectors.of(real.values[:30] + (0.0 if inside == "all" else 100.0))
+    found = Prdc().measure(real, judged, FEW).values
+    # Wilson's bound of a share of 0 or 1 is z^2 / (n + z^2) from it; recall and coverage are of the 40 real clips.
+    for name, n in (("precision", 30), ("recall", 40), ("coverage", 40)):
+        if found[name].value in (0.0, 1.0):
+            width = found[name].high - found[name].low
+            assert width == pytest.approx(1.96**2 / (n + 1.96**2), rel=1e-3)
+    assert found["precision"].value == (1.0 if inside == "all" else 0.0)
+    assert found["value"] == found["coverage"]
+
+
 def test_shares_have_intervals_of_shares() -> None:
     found = Prdc().measure(*PAIRS["narrower"], Bootstrap(resamples=100)).values
     for name in ("precision", "recall", "coverage"):

@@ -5,15 +5,22 @@ it, or all of it at once), and a *distance* compares the vectors of a reference 
 the set judged. A *score* looks at one set alone. Nothing here knows sound: the vectors come as numbers.
 
 Vectors of one clip are alike, since one sound made them, so a clip is the unit in which chance deals. Confidence
-therefore comes from a bootstrap over clips: draw as many clips as there are, with replacement, from each of the two
-sets, and measure again. One thing needs care. A drawn set repeats clips, and a set with repetitions looks less varied
-than the set it was drawn from: Frechet distances and other biased estimates come out larger in every draw. How much the
-draws *vary* is still right, so the interval is theirs, moved until their median lies on the value that was measured on
-the sets themselves. The value is thus always inside its interval. The interval tells the luck of the choice of sounds;
-it does not tell an estimator's bias, nor luck in training.
+comes from resampling clips, and the textbook way of it, drawing as many clips as there are with replacement, fails just
+where it matters. Between two sets of the same kind a squared distance has no slope: what is left are squares of chance,
+and a drawn set adds its own chance to that of the sets, to thrice the variance (Arcones & Gine). Besides, a drawn set
+repeats clips and so looks less varied than it is.
+
+So sets are halved instead. Each draw parts the clips by lot and measures both halves, which leaves two numbers per
+draw. *What the halves differ by* tells how the distance answers to the clips that are there. *What they have in
+common*, beyond its mean, is made of squares of chance alone. The former holds the latter twice over; it is taken out
+once, since its own estimate is uncertain, and put back as it is. The sum strays a little more than the distance does
+with other clips, near equality and far from it. The interval is the middle of these strays around the value, so the
+value is always inside. It tells the luck of the choice of sounds; it tells neither an estimator's bias nor luck in
+training.
 
 References:
-    Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 8 (two samples) and 10 (bias).
+    McCarthy (1969), "Pseudo-replication: Half samples", Review of the International Statistical Institute 37.
+    Arcones & Gine (1992), "On the bootstrap of U and V statistics", Annals of Statistics 20(2).
 """
 
 import abc
@@ -31,6 +38,9 @@ from retimbre.core.random import generator
 from retimbre.metrics.bootstrap import Bootstrap, Interval
 
 Better = Literal["lower", "higher"]
+
+# With so many clips each half has two, which can be compared with each other.
+_FEWEST_HALVED = 4
 
 # Draws made and measured together: a matrix of their weights is [draws, clips].
 DRAWS_AT_ONCE = 256
@@ -224,25 +234,31 @@ def bootstrap_settings(how: Bootstrap) -> dict[str, Any]:
 
 
 def drawn_counts(vectors: Vectors, how: Bootstrap, purpose: str) -> Iterator[Float64[Tensor, "draws clips"]]:
-    """How often every clip is drawn in each of the resamples, some resamples at a time.
+    """How often every clip counts in each of the draws, some draws at a time: twice in one of a pair, not in the other.
 
-    Sets of two purposes are drawn independently of each other. A draw of one clip again and again, which happens to
-    very small sets, is drawn anew: it has no pairs to compare, and a set of one clip is not measured either.
+    Draws come in pairs of halves that have no clip in common, one after the other. Sets of two purposes are drawn
+    independently of each other. A set of fewer than four clips has no halves with a pair of clips to compare, so each
+    of its draws has all of them.
     """
     num_clips = vectors.num_clips
-    random = generator(how.seed, f"distance bootstrap {purpose}", num_clips)
-    for start in range(0, how.resamples, DRAWS_AT_ONCE):
-        num_draws = min(DRAWS_AT_ONCE, how.resamples - start)
-        drawn = torch.randint(num_clips, (num_draws, num_clips), generator=random)
-        while num_clips > 1 and bool((alone := (drawn == drawn[:, :1]).all(dim=1)).any()):
-            drawn[alone] = torch.randint(num_clips, (int(alone.sum()), num_clips), generator=random)
-        counts = torch.zeros(num_draws, num_clips, dtype=torch.float64)
-        counts.scatter_add_(1, drawn, torch.ones_like(counts))
-        yield counts.to(vectors.values.device)
+    random = generator(how.seed, f"distance halves {purpose}", num_clips)
+    for first in range(0, num_pairs(how), DRAWS_AT_ONCE // 2):
+        count = min(DRAWS_AT_ONCE // 2, num_pairs(how) - first)
+        if num_clips < _FEWEST_HALVED:
+            yield torch.ones(2 * count, num_clips, dtype=torch.float64, device=vectors.values.device)
+            continue
+        order = torch.rand(count, num_clips, generator=random).argsort(dim=1)
+        half = (order < num_clips // 2).double()
+        yield torch.stack([2.0 * half, 2.0 - 2.0 * half], dim=1).flatten(0, 1).to(vectors.values.device)
+
+
+def num_pairs(how: Bootstrap) -> int:
+    """How many pairs of halves stand for the draws asked for."""
+    return -(-how.resamples // 2)
 
 
 def drawn_weights(vectors: Vectors, how: Bootstrap, purpose: str) -> Float64[Tensor, "sets rows"]:
-    """How often each row counts: once in the set itself, which is first, then as often as its clip was drawn."""
+    """How often each row counts: once in the set itself, which is first, then as its clip does in each draw."""
     counts = torch.cat(list(drawn_counts(vectors, how, purpose)))
     return torch.cat([torch.ones_like(counts[:1]), counts])[:, vectors.clips]
 
@@ -256,21 +272,27 @@ def interval(
     least: float = float("-inf"),
     most: float = float("inf"),
 ) -> Interval:
-    """The middle of the draws, moved until their median lies on the value; see the opening of this module.
+    """The value, and how far it would stray with other clips; see the opening of this module.
 
     Args:
         value: Of the sets themselves.
-        draws: Of the resampled sets.
+        draws: Of the halves, the two of a pair one after the other.
         num_clips: How many clips the set judged has.
         how: Of which the confidence counts.
         least: A distance that cannot be below has no interval that reaches below.
         most: Likewise above.
     """
+    first, second = draws.reshape(-1, 2).unbind(dim=1)
+    differing, common = (first - second) / 2.0, (first + second) / 2.0
+    common = common - common.mean()
+    reach = float(differing.abs().max().clamp_min(1e-300))  # squares of it would overflow or vanish
+    seen, squared = (float((each / reach).square().mean()) for each in (differing, common))
+    share = max(1.0 - squared / seen, 0.0) if seen > 0.0 else 0.0
+    strays = torch.cat([common + share**0.5 * differing, common - share**0.5 * differing])
     tail = (1.0 - how.confidence) / 2.0
-    levels = torch.tensor([tail, 0.5, 1.0 - tail], dtype=torch.float64, device=draws.device)
-    low, middle, high = draws.quantile(levels).tolist()
-    # Rounding must not lift an end of an interval of no width over the value.
-    low, high = min(value + (low - middle), value), max(value + (high - middle), value)
+    levels = torch.tensor([tail, 1.0 - tail], dtype=torch.float64, device=draws.device)
+    below, above = strays.quantile(levels).tolist()
+    low, high = min(value + below, value), max(value + above, value)
     return Interval(value, max(low, min(least, value)), min(high, max(most, value)), num_clips)
 
 

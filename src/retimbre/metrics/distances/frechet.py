@@ -88,7 +88,7 @@ class FrechetDistance(Distance):
 
 
 def _drawn(vectors: Vectors, how: Bootstrap, purpose: str) -> Iterator[Moments]:
-    """The moments of resampled clips: each row counts as often as its clip was drawn."""
+    """The moments of each draw: a row counts as often as its clip does."""
     for counts in drawn_counts(vectors, how, purpose):
         for times in counts:
             weights = times[vectors.clips]

@@ -28,7 +28,7 @@ from torch import Tensor
 from retimbre.core.errors import ConfigError
 from retimbre.core.random import generator
 from retimbre.metrics.bootstrap import Bootstrap
-from retimbre.metrics.distances.base import Measured, Score, Vectors, interval
+from retimbre.metrics.distances.base import Measured, Score, Vectors, drawn_counts, interval
 
 # Of the running score.
 _BATCH_CLIPS = 50
@@ -76,13 +76,13 @@ class InceptionScore(Score):
         if self.shuffle:
             order = torch.randperm(num_clips, generator=generator(self.seed, "inception score", num_clips))
             shares = shares[order.to(shares.device)]
-        random = generator(how.seed, "distance bootstrap score", num_clips)
-        drawn = [torch.randint(num_clips, (num_clips,), generator=random) for _ in range(how.resamples)]
         draws, whole = [], []
-        for clips in drawn:
-            some = shares[clips.to(shares.device)]
-            draws.append(self._score(some))
-            whole.append(_score(some, 0.0))
+        for counts in drawn_counts(logits, how, "score"):
+            for times in counts:
+                # A half comes round twice, so that as many clips as before are split.
+                some = shares[times > 0.0].repeat(2, 1)
+                draws.append(self._score(some))
+                whole.append(_score(some, 0.0))
         bounds = {"least": 1.0, "most": float(num_classes)}
         values = {
             name: interval(value, torch.tensor(of_draws, dtype=torch.float64), num_clips, how, **bounds)

@@ -23,7 +23,7 @@ References:
     https://arxiv.org/abs/2002.09797
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, final
 
 import torch
@@ -31,7 +31,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError
-from retimbre.metrics.bootstrap import Bootstrap
+from retimbre.metrics.bootstrap import Bootstrap, Interval, share_interval
 from retimbre.metrics.distances.base import Better, Distance, Measured, Vectors, drawn_weights, interval
 from retimbre.metrics.distances.pairs import blocks, squared_distances
 
@@ -40,6 +40,8 @@ from retimbre.metrics.distances.pairs import blocks, squared_distances
 @dataclass(frozen=True)
 class Prdc(Distance):
     """The four, coverage first. Intervals keep the radii of the whole sets and draw which clips there are.
+
+    If none or all of the clips are inside, the draws cannot vary; the interval of that share is Wilson's.
 
     Attributes:
         k: The neighbour that makes the radius.
@@ -87,6 +89,9 @@ class Prdc(Distance):
             )
             for name, figure in figures.items()
         }
+        clips = {"precision": estimate.num_clips, "recall": real.num_clips, "coverage": real.num_clips}
+        for name, num_clips in clips.items():
+            values[name] = _with_width(values[name], num_clips, how)
         return Measured({"value": values["coverage"], **values}, self._remarks(real_radii, judged_radii), {})
 
     def _in(self, squared: Tensor, squared_radii: Tensor) -> Tensor:
@@ -103,6 +108,14 @@ class Prdc(Distance):
                     f"equal to their centre {belongs} count as inside"
                 )
         return tuple(remarks)
+
+
+def _with_width(share: Interval, num_clips: int, how: Bootstrap) -> Interval:
+    """A share of none or of all clips with an interval that the draws could not give."""
+    if share.value not in (0.0, 1.0):
+        return share
+    around = share_interval(num_clips if share.value else 0, num_clips, how.confidence)
+    return replace(share, low=around.low, high=around.high)
 
 
 def _radii(vectors: Vectors, k: int) -> Float64[Tensor, " rows"]:

@@ -8,7 +8,8 @@ whatever the number of sounds, and slightly below 0 half of the time. That is ri
 The kernel is the measure's taste. The cubic polynomial of KID sees the first three moments. The Gaussian of KAD sees
 everything at the scale of its bandwidth, the median distance within the reference, and saturates far from it: two sets
 that are both nowhere near the reference score alike. The inverse multiquadric saturates too, at a fixed scale, so it
-depends on the unit of the vectors.
+depends on the unit of the vectors: where all of them lie far apart on that scale, its value says nothing, and a remark
+says so.
 
 Pairs within one clip are left out like those of a vector with itself: two windows of one sound are alike without the
 sets being so. With one vector per clip this is the ordinary estimate.
@@ -44,6 +45,9 @@ _MEDIAN_VECTORS = 2048
 # A set's vectors are similar to themselves only beyond this share of the pairs: no bandwidth.
 _LEAST_BANDWIDTH = 1e-12
 
+# Vectors whose kernel is less than this on average, of 1 for equal ones, are too far apart for its scale.
+_LEAST_LIKENESS = 0.01
+
 
 class Mmd(Distance):
     """A squared MMD of some kernel; its fields are in the subclasses."""
@@ -58,6 +62,10 @@ class Mmd(Distance):
     def _keeps_diagonal(self) -> bool:
         """Whether pairs of a clip with itself are summed, and the sum divided as though they were not."""
         return False
+
+    def _doubts(self, likeness: float) -> tuple[str, ...]:
+        """Remarks on a kernel that does not fit the vectors, from the largest of its three means."""
+        return ()
 
     def _measured(self, reference: Vectors, estimate: Vectors, how: Bootstrap) -> Measured:
         kernel, chosen = self._kernel(reference)
@@ -75,7 +83,9 @@ class Mmd(Distance):
         settings = {"pairs_within_clip": "kept" if self._keeps_diagonal else "left out", **chosen}
         if self.factor != 1.0:
             settings["factor"] = self.factor
-        return Measured({"value": interval(value, distances[1:], estimate.num_clips, how)}, (), settings)
+        likeness = max(float(means[0]) for means in (within_reference, within_estimate, between))
+        figure = interval(value, distances[1:], estimate.num_clips, how)
+        return Measured({"value": figure}, self._doubts(likeness), settings)
 
 
 @final
@@ -161,6 +171,19 @@ class ImqMmd(Mmd):
             return squared.add_(self.constant).reciprocal_().mul_(self.constant)
 
         return inverse_multiquadric, {"kernel": "inverse multiquadric"}
+
+    def _doubts(self, likeness: float) -> tuple[str, ...]:
+        if likeness >= _LEAST_LIKENESS:
+            return ()
+        left = (
+            "2 / (n - 1) of the pairs kept, whatever the sounds"
+            if self._keeps_diagonal
+            else "0, whatever the sounds"
+        )
+        return (
+            f"the vectors lie so far apart that no two sounds are alike to this kernel (on average {likeness:.2g} of "
+            f"1 at most): the value is little but {left}",
+        )
 
 
 def median_distance(values: Float64[Tensor, "rows dim"], seed: int) -> float:

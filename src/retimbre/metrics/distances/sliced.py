@@ -111,7 +111,7 @@ def transport_cost(
 def _sorted_draws(
     projected: Float64[Tensor, "directions rows"], vectors: Vectors, how: Bootstrap, purpose: str
 ) -> Iterator[Tensor]:
-    """The resampled sets along each direction, sorted: sorted once, then repeated as often as drawn."""
+    """The draws along each direction, sorted: sorted once, then repeated as often as they count."""
     ordered, places = projected.sort(dim=1)
     clips = vectors.clips[places]
     for counts in drawn_counts(vectors, how, purpose):
