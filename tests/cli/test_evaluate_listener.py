@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from retimbre.cli.app import run
+from retimbre.core.errors import ConfigError
 from retimbre.dsp import audiofile
 from retimbre.listening.heard import Heard
 from retimbre.listening.listener import Listener, ListenerConfig, load_listener, save_listener
@@ -94,10 +95,56 @@ def test_a_label_that_is_no_class_is_counted_apart(model: str, notes: Path) -> N
     assert any("pitch of 1 clips is no class" in remark for remark in told["remarks"])
 
 
+def test_silent_clips_are_counted_apart_and_for_no_share(model: str, notes: Path, tmp_path: Path) -> None:
+    # The same sounds are right or wrong whether silent files lie beside them or not; -90 dB is silence, too.
+    alone = evaluate_listener(model, ListenerOptions(real=str(notes)))
+    for name, level in (("bass_acoustic_001-048-100", 0.0), ("flute_acoustic_001-060-050", 3e-5)):
+        audiofile.write(notes / f"{name}.wav", torch.full((4000,), level), 16_000)
+    told = evaluate_listener(model, ListenerOptions(real=str(notes)), tmp_path / "out")
+    assert (alone["silent"], told["silent"]) == (0, 2)
+    for what in ("value", "low", "high", "n", "attributes", "pitch", "confusion"):
+        assert told[what] == alone[what]
+    assert "2 of 5 clips are silent and count for no share" in told["remarks"]
+    heard = {row["clip"]: row["heard_pitch"] for row in csv.DictReader((tmp_path / "out/clips.csv").open())}
+    assert [clip for clip, answer in heard.items() if not answer] == [
+        "bass_acoustic_001-048-100.wav",
+        "flute_acoustic_001-060-050.wav",
+    ]
+
+
+def test_a_set_of_silence_has_no_shares(model: str, tmp_path: Path) -> None:
+    audiofile.write(tmp_path / "sounds/bass_acoustic_000-048-100.wav", torch.zeros(4000), 16_000)
+    told = evaluate_listener(model, ListenerOptions(real=str(tmp_path / "sounds")))
+    assert (told["value"], told["n"], told["silent"]) == (None, 0, 1)
+    assert told["confusion"] == {}
+    # Through the command, too, with its tables.
+    words = [
+        "evaluate",
+        "listener",
+        model,
+        "--real",
+        str(tmp_path / "sounds"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert run([*words, "--device", "cpu"]) == 0
+
+
 def test_the_test_part_of_a_corpus_can_be_asked_about(model: str) -> None:
     told = evaluate_listener(model, ListenerOptions(corpus="notes", clips=6, seconds=0.1))
     assert told["n"] == 6
     assert told["settings"]["set"] == "notes"
+
+
+def test_a_draw_is_said_to_be_one_only_where_something_was_drawn(model: str, notes: Path) -> None:
+    # Of a corpus the first notes are taken: a seed that changed nothing would be told as though it did.
+    of_corpus = evaluate_listener(model, ListenerOptions(corpus="notes", clips=2, seconds=0.1))["settings"]
+    assert (of_corpus["drawn_by_seed"], of_corpus["corpus_seed"]) == (None, 0)
+    with pytest.raises(ConfigError, match="--seed 7 draws from the notes of --real; of --corpus notes"):
+        ListenerOptions(corpus="notes", clips=2, seed=7)
+    everything = evaluate_listener(model, ListenerOptions(real=str(notes), seed=7))["settings"]
+    drawn = evaluate_listener(model, ListenerOptions(real=str(notes), clips=2, seed=7))["settings"]
+    assert (everything["drawn_by_seed"], drawn["drawn_by_seed"]) == (None, 7)
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_done(
@@ -116,6 +163,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_done(
         (["MODEL"], "name one of the two"),
         (["MODEL", "--real", "NOTES", "--corpus", "notes"], "name one of the two"),
         (["MODEL", "--corpus", "nsynth"], "takes notes or soundfont"),
+        (["MODEL", "--corpus", "notes", "--seed", "6"], "--seed 6 draws from the notes of --real"),
         (["MODEL", "--real", "nowhere"], "nowhere: no such folder"),
         (["nothing", "--real", "NOTES"], "there is no model 'nothing'"),
         (["inversynth-resmel", "--real", "NOTES"], "inversynth-resmel"),
@@ -142,7 +190,8 @@ def test_the_users_mistake_is_one_line_and_exit_status_2(
 
 def test_of_no_notes_there_is_no_share() -> None:
     # All labels are strange: a share of nothing is absent, never a NaN.
-    answers = Answers({"pitch": torch.tensor([1, 2])}, {"pitch": torch.tensor([-1, -1])})
+    sounding = torch.zeros(2, dtype=torch.bool)
+    answers = Answers({"pitch": torch.tensor([1, 2])}, {"pitch": torch.tensor([-1, -1])}, sounding)
     told = attribute_scores(answers, "pitch")
     assert told["value"] is None
     assert told["commonest"] is None

@@ -51,6 +51,12 @@ def test_a_missing_folder_is_the_users_mistake(run, tmp_path) -> None:
     assert "nowhere" in told
 
 
+def test_vectors_are_kept_where_it_is_said(run, scale, tmp_path) -> None:
+    words = ("evaluate", "notes", "--fake", scale, "--train", scale, *FEW)
+    assert run(*words, "--cache", tmp_path / "kept")[0] == 0
+    assert [path.suffix for path in (tmp_path / "kept").iterdir()] == [".safetensors"]
+
+
 def test_files_that_cannot_be_used_are_listed_and_the_rest_is_measured(run, scale) -> None:
     (scale / "lead_090.wav").write_bytes(b"no sound")
     status, printed, told = run("evaluate", "notes", "--fake", scale, *FEW)

@@ -67,6 +67,28 @@ def test_some_that_fail_end_with_one_and_are_listed(run, real, tmp_path):
     assert json.loads(shown)["failed"]
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_what_makes_figures_doubtful_is_told_on_the_terminal(run, real, tmp_path, form):
+    lone = folder_of(tmp_path / "lone", 1, 30.0)
+    status, _, said = run("evaluate", "report", lone, real, "--real", real, *form, *QUICK)
+    assert status == 0
+    lines = said.splitlines()
+    assert all(line.startswith("warning: ") for line in lines)
+    assert any("lone has no KAD: " in line for line in lines)
+    assert any("lone: it has 1 clip and real/real 6" in line for line in lines)
+    assert any("clips are clips of the reference itself" in line for line in lines)
+    assert any("in the real set, sample by sample" in line for line in lines)
+
+
+def test_twelve_times_one_sound_is_warned_of(run, real):
+    for path in real.iterdir():
+        path.write_bytes((real / "tone0_055.wav").read_bytes())
+    status, _, said = run("evaluate", "report", "--real", real, *QUICK)
+    assert status == 0
+    assert "warning: " in said
+    assert "equal" in said
+
+
 def test_a_damaged_file_among_real_sounds_is_passed_over_and_named(run, real):
     (real / "broken_070.wav").write_bytes(b"RIFF")
     status, shown, said = run("evaluate", "report", "--real", real, "--json", *QUICK)

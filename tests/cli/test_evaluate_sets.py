@@ -107,7 +107,7 @@ def test_files_that_cannot_be_used_are_listed_and_the_rest_is_measured(run, sets
     assert status == 1
     assert json.loads(out)["n"] == 24
     assert "broken.wav: not a sound file" in err
-    assert "error: 1 sound files could not be used; the rest is measured" in err
+    assert "error: 1 sound file could not be used; the rest is measured" in err
 
 
 @pytest.mark.parametrize(

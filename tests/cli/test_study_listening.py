@@ -46,8 +46,9 @@ def test_a_sound_that_cannot_be_read_is_named_and_the_rest_is_packed(run, folder
     (folders / "ours" / "1.wav").write_text("no sound")
     status, _, err = run("study", "listening", folders / "ours", "--out", folders / "pack")
     assert status == 1
-    assert err.splitlines()[-1].startswith("error: 1 sounds could not be read: ")
+    assert err.splitlines()[-1].startswith("error: 1 sound could not be read: ")
     assert "1.wav" in err.splitlines()[-1]
+    assert "warning: no real sounds were given (--real), so there is no anchor" in err
     assert (folders / "pack" / "listeners" / "rate.html").is_file()
 
 

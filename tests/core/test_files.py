@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retimbre.core.files import fingerprint, sha256_of, whole_file, write_json, write_text
+from retimbre.core.errors import ExistsError
+from retimbre.core.files import fingerprint, free_files, sha256_of, whole_file, write_json, write_text
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -79,3 +80,29 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys(table: dict[str, Any
 @pytest.mark.parametrize("other", [{"a": 2}, {"b": 1}, {"a": "1"}, {"a": [1]}, {}, {"a": 1, "b": None}])
 def test_other_content_has_another_fingerprint(other: dict[str, Any]) -> None:
     assert fingerprint(other) != fingerprint({"a": 1})
+
+
+def test_results_go_into_a_folder_where_none_of_them_is_unless_they_may_be_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    wanted = {"a.json": folder / "a.json", "b.csv": folder / "b.csv"}
+    assert free_files(folder, "a.json", "b.csv", force=False) == wanted
+    assert not folder.exists()
+    write_text(folder / "other.txt", "")
+    assert free_files(str(folder), "a.json", "b.csv", force=False) == wanted
+    write_text(folder / "b.csv", "")
+    with pytest.raises(ExistsError, match=r"holds b\.csv already; --force replaces them$"):
+        free_files(folder, "a.json", "b.csv", force=False)
+    assert free_files(folder, "a.json", "b.csv", force=True) == wanted
+
+
+def test_no_folder_takes_no_results() -> None:
+    assert free_files("", "a.json", force=False) == {}
+
+
+@pytest.mark.parametrize("below", ["", "folder", "folder/in/it"])
+@pytest.mark.parametrize("force", [False, True])
+def test_results_never_take_the_place_of_a_file(below: str, force: bool, tmp_path: Path) -> None:
+    write_text(tmp_path / "file", "what was there")
+    with pytest.raises(ExistsError, match="/file is a file, but --out takes a folder"):
+        free_files(tmp_path / "file" / below, "a.json", force=force)
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "what was there"

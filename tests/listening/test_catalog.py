@@ -126,6 +126,10 @@ def test_an_unknown_name_a_missing_file_and_a_needless_file_are_refused(tmp_path
         embedder("bag-of-word", RATE_HZ)
     with pytest.raises(ConfigError, match="'clap' needs the file"):
         embedder("clap", RATE_HZ)
+    with pytest.raises(ConfigError, match="needs the file of its weights: --weights"):
+        embedder("clap", RATE_HZ, option="--weights")
+    with pytest.raises(ConfigError, match=r"takes no --weights: a\.pth"):
+        embedder("listener", RATE_HZ, "a.pth", option="--weights")
     with pytest.raises(ConfigError, match="takes no representation_file"):
         front_end("statistics", RATE_HZ, str(tmp_path))
     with pytest.raises(ConfigError, match="takes no representation_file"):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from retimbre.listening.catalog import embedder
 from retimbre.listening.listener import Listener, load_listener
 from retimbre.training.shipped import shipped_checkpoints
+from retimbre.workflows.evaluation.sets.clips import ClipOptions, open_clips
 
 RATE = 16_000
 
@@ -68,6 +70,26 @@ def test_noise_forty_decibels_below_changes_no_pitch(listener: Listener) -> None
         for clip, row in zip(map(plucked, pitches), noise, strict=True)
     ]
     assert heard_pitches(listener, clips) == pitches
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+# The keys are in examples/README.md; the octave of the synthesizer's C is that of its lowest strong partial, 32.4 Hz.
+RECORDED = {"rhodes_g3": 55, "french_horn_f3": 53, "electric_bass_c2": 36, "synth_bass_c": 24}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_it_names_the_pitch_of_real_notes_to_a_semitone(name: str, listener: Listener) -> None:
+    clips = open_clips(EXAMPLES / f"{name}.flac", ClipOptions(RATE, seconds=0))
+    (heard,) = heard_pitches(listener, [clips.audio([0])[0]])
+    assert abs(heard - RECORDED[name]) <= 1
+
+
+@pytest.mark.parametrize("name", ["rhodes_g3", "french_horn_f3", "electric_bass_c2"])
+def test_the_first_second_of_a_real_note_is_enough(name: str, listener: Listener) -> None:
+    clips = open_clips(EXAMPLES / f"{name}.flac", ClipOptions(RATE, seconds=1.0))
+    (heard,) = heard_pitches(listener, [clips.audio([0])[0]])
+    assert abs(heard - RECORDED[name]) <= 1
 
 
 def test_the_embedder_is_its_embedding_at_any_rate(listener: Listener) -> None:

@@ -87,6 +87,37 @@ def test_a_semitone_off_is_near_and_an_octave_off_is_not() -> None:
     assert float(shares["right"]) == pytest.approx(1 / 3)
 
 
+def test_a_clip_without_a_class_is_neither_right_nor_wrong() -> None:
+    logits = torch.nn.functional.one_hot(torch.zeros(4, dtype=torch.int64), 5).float()
+    heard = Heard(torch.zeros(4, 1), {"pitch": logits, "family": logits}, {"pitch": logits})
+    unknown = torch.full((4,), -1)
+    shares = shares_right(heard, {"pitch": torch.tensor([0, -1, -1, -1]), "family": unknown})
+    # The one pitch that is known is right; nobody knows a family, which then has no part in the mean.
+    assert {name: float(share) for name, share in shares.items()} == {
+        "pitch": 1.0,
+        "pitch_near": 1.0,
+        "family": 0.0,
+        "right": 1.0,
+    }
+    wrong = shares_right(heard, {"pitch": torch.tensor([3, -1, -1, -1]), "family": unknown})
+    assert float(wrong["pitch"]) == float(wrong["pitch_near"]) == float(wrong["right"]) == 0.0
+
+
+def test_a_validation_is_the_same_with_clips_without_a_class_and_in_any_batches() -> None:
+    known, task = notes(6), task_of(1)
+    strange = {name: torch.cat([each, torch.full((3,), -1)]) for name, each in known.targets.items()}
+    audio = torch.cat([known.audio, torch.randn(3, 4000, generator=torch.Generator().manual_seed(0))])
+    alone = task.validate([known])
+    parts = [
+        LabelledNotes(audio[rows], {name: each[rows] for name, each in strange.items()})
+        for rows in (slice(0, 5), slice(5, 9))
+    ]
+    assert alone["loss"] > 0
+    for found in (task.validate([LabelledNotes(audio, strange)]), task.validate(parts)):
+        # Sums of float32 in another order.
+        assert found == pytest.approx(alone, rel=1e-4)
+
+
 def test_a_saved_state_goes_on_as_if_nothing_had_happened() -> None:
     batch = notes(4)
     first, second = task_of(4), task_of(4)

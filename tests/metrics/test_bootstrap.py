@@ -1,5 +1,6 @@
 import pytest
 import torch
+from scipy import stats
 
 from retimbre.core.errors import ConfigError
 from retimbre.core.random import generator
@@ -10,6 +11,7 @@ from retimbre.metrics.bootstrap import (
     bootstrap,
     paired_difference,
     paired_reduction,
+    share_interval,
 )
 
 QUICK = Bootstrap(resamples=2000)
@@ -74,6 +76,23 @@ def test_memory_is_bounded_by_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = bootstrap(normal(40), QUICK)
     monkeypatch.setattr("retimbre.metrics.bootstrap._VALUES_AT_ONCE", 40 * 300)
     assert bootstrap(normal(40), QUICK) == whole
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 1), (0, 60), (9, 10), (60, 60), (137, 276)])
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+def test_a_share_s_interval_is_wilson_s_of_scipy(hits: int, n: int, confidence: float) -> None:
+    found = share_interval(hits, n, confidence)
+    expected = stats.binomtest(hits, n).proportion_ci(confidence, method="wilson")
+    assert (found.value, found.n) == (hits / n, n)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found.low <= found.value <= found.high
+    assert found.high > found.low
+
+
+def test_a_share_is_of_some_sounds_and_at_most_all() -> None:
+    for hits, n in ((0, 0), (-1, 5), (6, 5)):
+        with pytest.raises(ConfigError, match=f"got {hits} of {n}"):
+            share_interval(hits, n)
 
 
 def test_what_cannot_be_resampled_is_refused() -> None:

@@ -202,6 +202,23 @@ def test_a_system_without_scores_and_scores_that_are_no_numbers_are_refused() ->
         mean_opinion(opinions, 0)
 
 
-def test_equal_scores_differ_by_nothing() -> None:
-    found = difference(crossed(torch.full((3, 3), 4.0), torch.full((3, 3), 4.0)), 0, 1)
-    assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1), (2, 2), (3, 4)])
+@pytest.mark.parametrize("other", [4.0, 3.0])
+def test_figures_that_do_not_vary_tell_nothing_of_others(shape: tuple[int, int], other: float) -> None:
+    both = crossed(torch.full(shape, 4.0), torch.full(shape, other))
+    for found in (difference(both, 0, 1), mean_opinion(both, 0)):
+        assert (found.low, found.high, found.p, found.degrees) == (None, None, None, 0)
+    assert difference(both, 0, 1).value == 4.0 - other
+
+
+def test_equal_differences_of_uneven_scores_are_no_certainty_either() -> None:
+    # 0.1 and 0.3 are no binary fractions: the differences are equal to rounding only.
+    scores = drawn(3, 4).abs() + 0.1
+    found = difference(crossed(scores + 0.3, scores), 0, 1)
+    assert (found.low, found.p) == (None, None)
+
+
+def test_scores_that_vary_without_pattern_have_no_variance_to_be_sure_by() -> None:
+    # Means of listeners and of items are all 1.5: only the residual varies.
+    found = mean_opinion(crossed(torch.tensor([[1.0, 2.0], [2.0, 1.0]])), 0)
+    assert (found.value, found.low, found.p) == (1.5, None, None)

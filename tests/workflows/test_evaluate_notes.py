@@ -18,7 +18,7 @@ from retimbre.workflows.evaluation.note_scores import NoteSets, evaluate_notes
 from retimbre.workflows.evaluation.notes import NoteOptions, note_measures
 from retimbre.workflows.evaluation.sets.clips import ClipLabels, ClipOptions, HeldClips, open_clips
 
-FEW = NoteOptions(resamples=50)
+FEW = NoteOptions(resamples=50, cache="none")
 KEYS = range(57, 69, 2)
 
 
@@ -128,7 +128,7 @@ def test_files_hold_the_result_and_a_row_per_clip(folder: Path, tmp_path: Path) 
     out = tmp_path / "scores"
     result = evaluate_notes(NoteSets(str(folder), real=str(folder)), out, FEW)
     assert json.loads((out / "scores.json").read_text()) == result
-    assert (out / "scores.txt").read_text().startswith("pitch_in_tune: 1 (1 to 1)")
+    assert (out / "scores.txt").read_text().startswith("pitch_in_tune: 1 (0.7575 to 1) 1, share of 12")
     with (out / "clips.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12
@@ -176,6 +176,38 @@ def test_a_note_has_its_readings_whatever_else_is_in_the_set() -> None:
         assert bool(readings.measured[0]) == bool(together[name].measured[1])
         # Transforms of batches sum in another order.
         assert float(together[name].values[1]) == pytest.approx(float(readings.values[0]), rel=1e-6, abs=1e-9)
+
+
+def test_none_of_twelve_notes_out_of_tune_is_no_proof(folder: Path) -> None:
+    found = note_measures(open_clips(folder), FEW)
+    for name in ("pitch_in_tune", "pitch_octave_errors", "pitch_unpitched"):
+        figure = found[name]
+        assert (figure["statistic"], figure["interval"]) == ("share", "Wilson")
+        # Wilson's bound of a share of 0 or 1 is z^2 / (n + z^2) from it.
+        assert figure["high"] - figure["low"] == pytest.approx(1.96**2 / (12 + 1.96**2), rel=1e-3)
+    assert (found["decay_slope"]["statistic"], found["decay_slope"]["interval"]) == ("median", "bootstrap")
+
+
+def test_vectors_of_the_nearest_note_are_kept_and_found_again(folder: Path, tmp_path: Path) -> None:
+    clips = open_clips(folder)
+    options = NoteOptions(resamples=50, cache=str(tmp_path / "kept"))
+    first = note_measures(clips, options, training=clips)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()}
+    assert len(kept) == 1
+    assert note_measures(clips, options, training=clips) == first == note_measures(clips, FEW, training=clips)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()} == kept
+
+
+def test_one_folder_in_two_parts_is_remarked_on_once(folder: Path, tmp_path: Path) -> None:
+    real = scale(tmp_path / "real")
+    (real / "lead_090.wav").write_bytes(b"no sound")
+    options = ClipOptions(seconds=0.5)
+    sets = NoteSets(str(folder), real=str(real), train=str(real), clips=options)
+    result = evaluate_notes(sets, options=FEW)
+    assert sum("longer, and cut" in remark for remark in result["remarks"]) == 2
+    assert len(result["passed_over"]) == 1
+    assert len(set(result["remarks"])) == len(result["remarks"])
+    assert "cache" not in result["settings"]
 
 
 def test_every_measure_of_the_catalog_is_computed_when_all_is_given(folder: Path) -> None:

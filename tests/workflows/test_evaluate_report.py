@@ -246,3 +246,60 @@ def test_identical_real_sounds_are_refused_by_what_cannot_tell_them_apart(tmp_pa
     kad = next(each for each in result["measures"] if each["metric"] == "kad")
     assert "sounds differ" in kad["figures"][REAL]["refused"] or "equal" in kad["figures"][REAL]["refused"]
     assert render_page(result, [])
+
+
+@pytest.mark.parametrize("pitches", [(60,), (60, 62, 64)])
+def test_real_sounds_of_which_next_to_all_are_the_same_judge_no_measure(tmp_path, pitches):
+    real = tmp_path / "real"
+    real.mkdir()
+    for number in range(12):
+        write(real / f"tone_{60 + number:03d}.wav", note(pitches[number % len(pitches)], 1.0), RATE)
+    result = evaluate_report([], real, "", OPTIONS)
+    assert {each["verdict"]["kind"] for each in result["measures"]} == {"not judged"}
+    mind = next(each for each in result["measures"] if each["metric"] == "mind")
+    assert f"{len(pitches)} different sounds among 6" in mind["verdict"]["says"]
+
+
+def test_sounds_that_are_one_to_an_embedder_judge_nothing_that_hears_through_it():
+    # All of them below what the embedder calls silence.
+    audio = torch.zeros(12, 4_000)
+    audio[:, 0] = 1e-12 * torch.arange(1, 13)
+    reference, other = HeldClips("reference", audio[::2], RATE), HeldClips(REAL, audio[1::2], RATE)
+    options = MeasureOptions(resamples=20, cache="none")
+    rows = {REAL: other, SILENCE: HeldClips(SILENCE, 0.1 * torch.randn(6, 4_000), RATE)}
+    columns = measured_columns(reference, rows, {"statistics": ""}, options)
+    mind = next(each for each in columns if each["metric"] == "mind")
+    assert mind["verdict"]["kind"] == "not judged"
+    assert mind["verdict"]["says"].endswith("has no variety to measure")
+
+
+def test_no_envelope_error_is_read_off_notes_that_are_compared_with_themselves(report, sounds):
+    error = next(each for each in report[1]["measures"] if each["metric"] == "envelope_error")
+    assert "other than itself" in error["figures"][REAL]["refused"]
+    assert "other than itself" in error["figures"]["one instrument"]["refused"]
+    assert error["verdict"]["kind"] == "not judged"
+    assert "other than itself" in error["verdict"]["says"]
+    # What was done to a note stands beside the note.
+    assert error["figures"]["noise"]["value"] > 0
+
+
+def test_real_sounds_among_the_training_sounds_are_not_taken_for_copies_of_themselves(sounds):
+    options = dataclasses.replace(OPTIONS, train=str(sounds["real"]))
+    result = evaluate_report([], sounds["real"], "", options)
+    found = {each["metric"]: each["figures"] for each in result["measures"]}
+    assert found["waveform_distance"][REAL]["value"] > 1e-3
+    # A low-passed note is not a copy of the note it was; a training sound handed out is one.
+    for row in (REAL, "low-pass", "noise"):
+        assert found["near_copies"][row]["value"] < 0.5
+    assert found["near_copies"][COPY]["value"] == 1.0
+    assert "all are training sounds" in found["training_distance"][REAL]["refused"]
+    remarks = next(row["remarks"] for row in result["rows"] if row["name"] == REAL)
+    assert any(
+        "8 of 8 real/real clips and 8 of 8 reference clips are also training sounds" in each
+        for each in remarks
+    )
+
+
+def test_an_embedder_without_its_weights_is_told_the_option_that_gives_them():
+    with pytest.raises(ConfigError, match="--embedder vggish=FILE"):
+        ReportOptions(embedders=("vggish",))

@@ -2,7 +2,15 @@
 
 import pytest
 
-from retimbre.workflows.evaluation.report.anchors import ANCHORS, COPY, NOISE, PHASE, REAL, SILENCE
+from retimbre.workflows.evaluation.report.anchors import (
+    ANCHORS,
+    COPY,
+    NOISE,
+    ONE_INSTRUMENT,
+    PHASE,
+    REAL,
+    SILENCE,
+)
 from retimbre.workflows.evaluation.report.expectations import EXPECTATIONS, compare, judge
 from retimbre.workflows.evaluation.report.judging import BY_EMBEDDER, BY_LISTENER
 from retimbre.workflows.evaluation.report.ranking import rank
@@ -78,6 +86,29 @@ def test_without_real_sounds_or_any_anchor_to_see_there_is_no_verdict():
     nothing = {REAL: figure(1.0, 2.0), COPY: figure(1.0, 2.0), PHASE: figure(1.0, 2.0)}
     assert judge("fad", "lower", nothing).kind == "not judged"
     assert judge("attack_time", "as real", ordered("fad")).kind == "not judged"
+
+
+def test_an_anchor_of_few_clips_that_is_missed_is_left_open_and_named():
+    missed = figure(1.5, 9.0)
+    told = {anchor: each | {"n": 100} for anchor, each in ordered("kad").items()}
+    few = judge("kad", "lower", told | {ONE_INSTRUMENT: missed | {"n": 89}})
+    assert few.kind == "informative"
+    assert few.says.endswith("silence; too few clips to tell: one instrument")
+    assert few.marks[ONE_INSTRUMENT].as_expected is None
+    # As many, and what notes lack a property does not make a set smaller.
+    for size in ({"n": 90}, {"n": 50, "unmeasured": 50}):
+        assert judge("kad", "lower", told | {ONE_INSTRUMENT: missed | size}).kind == "not informative"
+    # Whatever the number alone could do proves nothing; an unbiased distance that sees the fault has seen it.
+    seen = told | {ONE_INSTRUMENT: figure(3.0, 4.0) | {"n": 50}}
+    assert judge("kad", "lower", seen).marks[ONE_INSTRUMENT].as_expected is True
+    assert judge("iis", "lower", seen).marks[ONE_INSTRUMENT].as_expected is None
+    worse_copy = told | {COPY: figure(3.0, 4.0) | {"n": 5}}
+    assert judge("kad", "lower", worse_copy).marks[COPY].as_expected is None
+
+
+def test_a_doubt_about_real_sounds_leaves_a_measure_without_a_verdict():
+    verdict = judge("kad", "lower", ordered("kad"), "all are one")
+    assert (verdict.kind, verdict.says, verdict.marks) == ("not judged", "not judged: all are one", {})
 
 
 def test_intervals_that_touch_are_no_difference():

@@ -36,6 +36,7 @@ from retimbre.workflows.evaluation.sets.halves import halves_by_lot
 from retimbre.workflows.evaluation.sets.measure import MeasureOptions, measure
 from retimbre.workflows.evaluation.sets.metrics import SET_METRICS
 from retimbre.workflows.evaluation.sets.models import SOUND_MODELS, SoundModel, sounds_of
+from retimbre.workflows.evaluation.sets.weak_answers import weak_answers
 
 RATE = 16_000
 EIGHTH = ClipOptions(sample_rate=RATE, seconds=0.125)
@@ -143,6 +144,43 @@ def test_a_clip_has_the_same_vector_in_any_batch() -> None:
         alone = embedded(ChosenClips(clips, "one", [row]), heard_by, WHOLE)
         # Sums of float32 in another order: a few units of the seventh digit.
         assert torch.allclose(alone.values[0], together.values[row], atol=1e-5)
+
+
+class Uneven(Octaves):
+    """Hears as networks do: the last digits of a vector depend on how many are heard with it, and on its place."""
+
+    def forward(self, audio: Tensor) -> Tensor:
+        places = torch.arange(len(audio))[:, None]
+        return super().forward(audio) + 1e-7 * len(audio) + 1e-7 * places
+
+
+def test_equal_sounds_have_equal_vectors_wherever_they_stand_in_a_set() -> None:
+    audio = torch.cat([torch.zeros(1, SAMPLES), -torch.zeros(1, SAMPLES), noises(1)]).repeat(50, 1)
+    found = embedded(HeldClips("thrice", audio, RATE), Uneven(RATE), WHOLE).values
+    # A zero of either sign is silence.
+    assert len(torch.unique(found, dim=0)) == 2
+    assert torch.equal(found, found[:3].repeat(50, 1))
+
+
+def test_equal_windows_of_one_clip_have_equal_vectors() -> None:
+    audio = torch.cat([torch.zeros(3, SAMPLES), noises(3), torch.zeros(3, SAMPLES)], 1)
+    framing = Framing(window_s=0.125, hop_s=0.125)
+    found = embedded(HeldClips("silence and noise", audio, RATE), Uneven(RATE), framing)
+    assert found.clips.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert len(torch.unique(found.values, dim=0)) == 4
+
+
+def test_equal_sounds_have_equal_answers(listener_file: str) -> None:
+    listener = load_listener(listener_file)
+    logits = heard_logits(HeldClips("one", noises(1).repeat(70, 1), RATE), listener, "pitch")
+    assert len(torch.unique(logits.values, dim=0)) == 1
+
+
+def test_a_set_of_one_sound_is_told_to_have_no_variety() -> None:
+    silent = HeldClips("silence", torch.zeros(110, SAMPLES), RATE)
+    EMBEDDERS["octaves"] = EmbedderEntry("Eight octaves, unevenly", Uneven)
+    remarks = measure("kid", held(20), silent, quick())["remarks"]
+    assert "all 110 vectors of the set judged are equal: it has no variety to measure" in remarks
 
 
 def test_no_more_sound_is_in_memory_for_many_clips_than_for_few() -> None:
@@ -264,7 +302,9 @@ def test_clips_shorter_than_a_window_are_refused_where_the_rest_is_dropped() -> 
 
 
 def test_an_embedder_hears_at_its_own_rate_and_is_finished() -> None:
-    with pytest.raises(ConfigError, match="is at 16000 Hz, but is heard at 8000 Hz"):
+    with pytest.raises(
+        ConfigError, match=r"is at 16000 Hz, but the embedder hears 8000 Hz: --sample-rate 8000$"
+    ):
         embedded(held(3), embedder("octaves", 8_000), WHOLE)
     with pytest.raises(ConfigError, match="distances take an embedder that is finished"):
         embedded(held(3), embedder("bag-of-words", RATE), WHOLE)
@@ -352,6 +392,7 @@ def test_the_remarks_on_both_sets_go_with_the_number(tmp_path: Path) -> None:
         ("kid", 1, 20, {}, "at least 2 clips in each set; the reference has 1"),
         ("kid", 20, 20, {"embedder": "nobody"}, "no embedder 'nobody'"),
         ("kid", 20, 20, {"embedder": "vggish"}, "needs the file of its weights: --embedder-file"),
+        ("kid", 20, 20, {"embedder_file": "a.pth"}, "takes no --embedder-file: a.pth"),
         ("kid", 20, 20, {"profile": "sony"}, "no profile 'sony'; did you mean 'sony2020'"),
         ("is", 20, 20, {"attribute": "velocity"}, "does not tell the velocity of a note"),
         ("pis", 20, 20, {"listener": "nobody"}, "no model 'nobody'"),
@@ -374,6 +415,33 @@ def test_a_published_profile_through_another_network_is_remarked() -> None:
         "through octaves its numbers are not those that were published" in r for r in result["remarks"]
     )
     assert result["settings"]["framing"]["window_s"] > 0
+
+
+def test_a_number_says_that_its_listener_guesses_and_only_then(tmp_path: Path) -> None:
+    # The shipped listener tells velocity no better than by guessing, and pitch and family much better.
+    clips = held(40)
+    told = {
+        attribute: measure("is", None, clips, quick(attribute=attribute))["remarks"]
+        for attribute in ("velocity", "family", "pitch")
+    }
+    assert any(
+        "told the velocity of 22.8 % of the notes that validated it, and guessing among 5 classes tells 20.0 %"
+        in remark
+        for remark in told["velocity"]
+    )
+    assert not any("guessing" in remark for remark in (*told["family"], *told["pitch"]))
+
+
+@pytest.mark.parametrize(("right", "doubted"), [(0.09, True), (0.2, False), (None, False)])
+def test_any_listener_whose_file_says_that_it_guesses_is_doubted(
+    right: float | None, doubted: bool, tmp_path: Path
+) -> None:
+    # Eleven families: a guess is right about one in eleven, and a tenth of the way to certainty is 0.18.
+    facts = {} if right is None else {"quality": {"family": right}}
+    save_listener(
+        tmp_path / "ears.safetensors", Listener(ListenerConfig(attributes=("family",))), facts=facts
+    )
+    assert bool(weak_answers(str(tmp_path / "ears.safetensors"), "family")) == doubted
 
 
 @pytest.fixture(scope="module")

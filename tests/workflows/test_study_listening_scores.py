@@ -188,6 +188,43 @@ def test_one_listener_has_means_and_says_nothing_of_others(
     assert any("one item" in line for line in result["remarks"])
 
 
+def test_equal_differences_are_not_called_a_finding(packed: Callable[..., Path], tmp_path: Path) -> None:
+    pack = packed("mos", 2)
+    worth = {"ours": 4, "theirs": 3, "real": 5, "real-griffin-lim": 4}
+    back = answers(tmp_path / "1.csv", pack, "ann", lambda system, item: worth[system])
+    result = read_scores(pack, [back], tmp_path / "out")
+    assert len(result["pairs"]) == 6
+    for row in result["pairs"]:
+        assert (row["low"], row["high"], row["p"], row["holm_p"]) == (None, None, None, None)
+        assert not row["distinguishable"]
+        assert f"{row['first']} and {row['second']} ({row['value']:g})" in result["remarks"][-1]
+    assert result["remarks"][-1].startswith("no test of 6 of 6 pairs")
+    assert "ours: all 2 scores are 4" in " ".join(result["remarks"])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "no test" in page
+    assert ">differ<" not in page
+
+
+def test_a_pair_that_cannot_be_tested_counts_as_compared(packed: Callable[..., Path], tmp_path: Path) -> None:
+    pack, back = packed(), tmp_path / "back"
+    for number in range(6):
+        # Ours and Griffin-Lim's are told apart by nobody; the rest varies.
+        score = opinions_of(0.1 * number, number)
+        answers(
+            back / f"{number}.csv",
+            pack,
+            f"listener{number}",
+            lambda system, item, own=score: (
+                3 if system in ("ours", "real-griffin-lim") else own(system, item)
+            ),
+        )
+    pairs = read_scores(pack, [back], tmp_path / "out")["pairs"]
+    tested = [row for row in pairs if row["p"] is not None]
+    assert len(tested) == 5
+    least = min(tested, key=lambda row: row["p"])
+    assert least["holm_p"] == pytest.approx(min(1.0, 6 * least["p"]))
+
+
 def test_a_file_that_was_sent_twice_counts_once(packed: Callable[..., Path], tmp_path: Path) -> None:
     pack = packed()
     one = answers(tmp_path / "1.csv", pack, "anna", opinions_of(0.0, 1))

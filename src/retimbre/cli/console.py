@@ -45,6 +45,11 @@ def fail(text: str, *, status: int) -> int:
     return status
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things, in words that agree with it."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as aligned columns under the keys of the first; a dash stands for what a row lacks."""
     if not rows:

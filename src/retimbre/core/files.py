@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the fingerprints of their content."""
+"""Files that appear whole or not at all and where nothing was before, and the fingerprints of their content."""
 
 import contextlib
 import hashlib
@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from retimbre.core.errors import ExistsError
 
 
 @contextlib.contextmanager
@@ -20,6 +22,30 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def free_files(out: str | Path, *names: str, force: bool) -> dict[str, Path]:
+    """Where results will be written, asked for before they are computed, so that no work is lost at the first file.
+
+    Args:
+        out: Their folder, which need not be there yet; empty for none, which gives no files.
+        names: Of the files in it.
+        force: Whether files of these names may be there already.
+
+    Raises:
+        ExistsError: The folder is a file or lies below one, or a file is there already.
+    """
+    if not str(out):
+        return {}
+    folder = Path(out)
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise ExistsError(f"{path} is a file, but --out takes a folder")
+    files = {name: folder / name for name in names}
+    there = [name for name, path in files.items() if path.exists()]
+    if there and not force:
+        raise ExistsError(f"{folder} holds {', '.join(there)} already; --force replaces them")
+    return files
 
 
 def remove_asides(folder: Path, name: str) -> None:

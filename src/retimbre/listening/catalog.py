@@ -66,13 +66,14 @@ EMBEDDERS: dict[str, EmbedderEntry | ExternalEntry] = {
 }
 
 
-def embedder(name: str, sample_rate: int, file: str = "") -> Embedder:
+def embedder(name: str, sample_rate: int, file: str = "", *, option: str = "representation_file") -> Embedder:
     """The embedder of that name, for audio at that sample rate in Hz.
 
     Args:
         name: A name in the catalog.
         sample_rate: Of the audio it will be given.
         file: Where its weights are, for one that has a file; empty for the others.
+        option: By what name the user gives the file; errors call it that.
 
     Raises:
         ConfigError: There is none of that name, or it needs a file, or takes none.
@@ -83,9 +84,9 @@ def embedder(name: str, sample_rate: int, file: str = "") -> Embedder:
     entry = EMBEDDERS[name]
     if isinstance(entry, ExternalEntry):
         if not file:
-            raise ConfigError(f"the embedder {name!r} needs the file of its weights: representation_file")
+            raise ConfigError(f"the embedder {name!r} needs the file of its weights: {option}")
         return entry.read(sample_rate, Path(file))
-    _refuse_file(name, file)
+    _refuse_file(name, file, option)
     return entry.make(sample_rate)
 
 
@@ -101,10 +102,10 @@ def front_end(name: str, sample_rate: int, file: str = "") -> nn.Module:
     if name not in REPRESENTATIONS:
         known = near_miss(name, [*REPRESENTATIONS, *EMBEDDERS])
         raise ConfigError(f"there is no representation {name!r}; {known}")
-    _refuse_file(name, file)
+    _refuse_file(name, file, "representation_file")
     return representation(name, sample_rate).front_end()
 
 
-def _refuse_file(name: str, file: str) -> None:
+def _refuse_file(name: str, file: str, option: str) -> None:
     if file:
-        raise ConfigError(f"{name!r} has no weights of others, so it takes no representation_file: {file}")
+        raise ConfigError(f"{name!r} has no weights of others, so it takes no {option}: {file}")

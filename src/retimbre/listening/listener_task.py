@@ -6,7 +6,7 @@ of it across instruments, so it weighs least: it must not pull on what the other
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -82,18 +82,24 @@ class ListenerTask(Task[LabelledNotes]):
 
     @torch.no_grad()
     def validate(self, batches: Iterable[LabelledNotes]) -> Mapping[str, float]:
-        """The losses, the share of right answers to each attribute, and of pitches right within a semitone."""
+        """The losses, the share of right answers to each attribute, and of pitches right within a semitone.
+
+        Each is over the clips of all batches that have a class of its attribute, and 0 if none has.
+        """
         self.listener.eval()
-        names = figure_names(self.listener)
-        sums = torch.zeros(len(names) + 1, dtype=torch.float64)
+        names = _attribute_of(self.listener.classes)
+        sums = torch.zeros(2, len(names), dtype=torch.float64)
         with self.average.applied():
             for batch in batches:
                 heard = self._heard(batch)
                 figures = losses_of(heard, batch.targets) | shares_right(heard, batch.targets)
-                means = torch.stack([figures[name].double().cpu() for name in names])
-                sums += len(batch.audio) * torch.cat([means, means.new_ones(1)])
-        *totals, num_clips = self.world.total(sums).tolist()
-        return {name: total / num_clips for name, total in zip(names, totals, strict=True)}
+                counts = torch.stack([(batch.targets[each] >= 0).sum() for each in names.values()]).double()
+                means = torch.stack([figures[name].double() for name in names])
+                sums += torch.stack([counts * means, counts]).cpu()
+        totals, num_clips = self.world.total(sums.flatten()).unflatten(0, (2, len(names)))
+        means = dict(zip(names, (totals / num_clips.clamp_min(1)).tolist(), strict=True))
+        known = {each for each, count in zip(names.values(), num_clips.tolist(), strict=True) if count}
+        return _together(means, [each for each in self.listener.classes if each in known])
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer and average."""
@@ -134,19 +140,37 @@ def losses_of(heard: Heard, targets: Mapping[str, Int[Tensor, " batch"]]) -> dic
 def shares_right(heard: Heard, targets: Mapping[str, Int[Tensor, " batch"]]) -> dict[str, Float[Tensor, ""]]:
     """The share of clips whose likeliest class is right: for each attribute, and as `right` the weighted mean of these.
 
-    With pitch also `pitch_near`, within a semitone.
+    With pitch also `pitch_near`, within a semitone. Clips without a class count nothing; an attribute of which no clip
+    has one has a share of 0 and no part in `right`.
     """
-    answers = {name: logits.argmax(dim=1) for name, logits in heard.logits.items()}
-    shares = {name: (answer == targets[name]).double().mean() for name, answer in answers.items()}
-    weight = sum(WEIGHTS[name] for name in answers)
-    shares["right"] = torch.stack([WEIGHTS[name] * shares[name] for name in answers]).sum() / weight
-    if "pitch" in answers:
-        shares["pitch_near"] = ((answers["pitch"] - targets["pitch"]).abs() <= 1).double().mean()
+    off = {name: (logits.argmax(dim=1) - targets[name]).abs() for name, logits in heard.logits.items()}
+    known = {name: targets[name] >= 0 for name in off}
+
+    def share(name: str, reach: int) -> Float[Tensor, ""]:
+        return ((off[name] <= reach) & known[name]).double().sum() / known[name].sum().clamp_min(1)
+
+    shares = {name: share(name, 0) for name in off}
+    weights = {name: WEIGHTS[name] * known[name].any().double() for name in off}
+    weighted = torch.stack([weights[name] * shares[name] for name in off]).sum()
+    shares["right"] = weighted / torch.stack(list(weights.values())).sum().clamp_min(min(WEIGHTS.values()))
+    if "pitch" in off:
+        shares["pitch_near"] = share("pitch", 1)
     return shares
 
 
-def figure_names(listener: Listener) -> list[str]:
-    """What a validation measures."""
-    attributes = list(listener.classes)
-    near = ["pitch_near"] if "pitch" in attributes else []
-    return ["loss", *(f"{name}_loss" for name in attributes), "right", *attributes, *near]
+def _attribute_of(attributes: Iterable[str]) -> dict[str, str]:
+    """What a validation measures of the attributes one by one, and of which attribute each figure is."""
+    names = {figure: name for name in attributes for figure in (f"{name}_loss", name)}
+    return names | ({"pitch_near": "pitch"} if "pitch" in names else {})
+
+
+def _together(figures: dict[str, float], known: Sequence[str]) -> dict[str, float]:
+    """The figures of a validation, and before them what they are together: `loss` and `right`.
+
+    Args:
+        known: The attributes that any clip has a class of.
+    """
+    weight = sum(WEIGHTS[name] for name in known) or 1.0
+    loss = sum(WEIGHTS[name] * figures[f"{name}_loss"] for name in known)
+    right = sum(WEIGHTS[name] * figures[name] for name in known) / weight
+    return {"loss": loss, "right": right} | figures

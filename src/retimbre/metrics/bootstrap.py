@@ -8,10 +8,18 @@ Two methods scored on the same sounds are compared in pairs: the same sounds are
 sounds cancel. If the interval of the difference excludes 0, the difference is not due to the choice of sounds. It says
 nothing about luck in training; for that, repeat with other seeds.
 
+A bootstrap knows nothing but what it saw. Of sixty sounds of which none is out of tune, every draw has none either, and
+the interval would have no width; yet of all sounds one in twenty may be. So a share of sounds takes Wilson's interval
+instead, which is never empty: it holds the shares under which what was seen is no surprise.
+
 References:
     Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 13 and 16.
+    Wilson (1927), "Probable inference, the law of succession, and statistical inference",
+    https://doi.org/10.1080/01621459.1927.10502953
 """
 
+import math
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -87,6 +95,28 @@ def bootstrap(values: Float[Tensor, " sounds"], how: Bootstrap = Bootstrap()) ->
         ConfigError: No values, or some that are not finite.
     """
     return _interval(values.double()[None], how, lambda statistics: statistics[0])
+
+
+def share_interval(hits: int, n: int, confidence: float = 0.95) -> Interval:
+    """The share of sounds that something is true of, with Wilson's score interval; the sounds count as independent.
+
+    Args:
+        hits: Of how many it is true.
+        n: How many sounds there are.
+        confidence: How often such an interval holds the true share.
+
+    Raises:
+        ConfigError: No sounds, or more hits than sounds.
+    """
+    if not 0 <= hits <= n or n < 1:
+        raise ConfigError(f"a share is of at least one sound, and at most all; got {hits} of {n}")
+    z = statistics.NormalDist().inv_cdf((1.0 + confidence) / 2.0)
+    share = hits / n
+    middle = (share + z * z / (2 * n)) / (1.0 + z * z / n)
+    reach = z / (1.0 + z * z / n) * math.sqrt(share * (1.0 - share) / n + (z / (2 * n)) ** 2)
+    # Rounding must not part a share of 0 or 1 from its own interval.
+    low, high = min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))
+    return Interval(share, low, high, n)
 
 
 def paired_difference(

@@ -16,6 +16,10 @@ difference stands Wilcoxon's signed-rank test over the listeners' mean differenc
 but at least six listeners to find anything. Comparing many pairs finds some difference by chance; Holm's correction
 raises the p-values so that the probability of even one false finding stays at its level.
 
+A few scores on a coarse scale are often all equal, and so are their differences. That does not make them certain: how
+much other listeners and items would vary cannot be told from figures that do not, so there is neither an interval nor a
+p-value then.
+
 References:
     ITU-T P.800 (1996), "Methods for subjective determination of transmission quality", for the mean opinion score.
     ITU-R BS.1534-3 (2015), "Method for the subjective assessment of intermediate quality level of audio systems",
@@ -43,6 +47,8 @@ SCREENED_BELOW = 90.0
 """A hidden reference scored lower than this was not recognised (BS.1534-3, 4.1.2)."""
 SCREENED_SHARE = 0.15
 """A listener who does not recognise it in a larger share of the trials than this is left out (BS.1534-3, 4.1.2)."""
+# Below this share of the value itself, what varies is the rounding of a sum.
+_ROUNDING = 1e-12
 # Up to here the signed-rank distribution is counted out; beyond, it is normal to three digits.
 _MOST_COUNTED = 50
 
@@ -79,7 +85,8 @@ class Estimate:
     """A mean, or a difference of means, with how sure it is.
 
     Attributes:
-        low: Lower end of the interval over listeners and items; None where neither can be varied.
+        low: Lower end of the interval over listeners and items; None where neither can be varied, or neither did
+            vary, which tells nothing of others.
         high: Upper end.
         degrees: Of freedom; 0 without an interval.
         p: Probability of a value at least so far from 0, were it truly 0; None without an interval.
@@ -234,13 +241,14 @@ def _estimate(parts: Sequence[_Part], confidence: float) -> Estimate:
     listeners = len(torch.cat([part.listeners for part in parts]).unique())
     num_items = sum(part.num_items for part in parts)
     variance, degrees = _variance(parts)
+    error = math.sqrt(variance)
     low = high = p = None
+    if error <= _ROUNDING * max(float(part.values.abs().max()) for part in parts):
+        degrees = 0
     if degrees:
-        error = math.sqrt(variance)
         reach = student_reach(confidence, degrees) * error
         low, high = value - reach, value + reach
-        certain = 1.0 if value == 0.0 else 0.0
-        p = 1.0 - student_share(abs(value) / error, degrees) if error > 0.0 else certain
+        p = 1.0 - student_share(abs(value) / error, degrees)
     n = sum(len(part.values) for part in parts)
     return Estimate(value, low, high, degrees, p, n, listeners, num_items)
 

@@ -155,19 +155,25 @@ def test_blocks_make_no_difference(name: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("name", ["kad", "imq", "prdc"])
-def test_no_more_than_some_rows_are_compared_at_once_however_large_the_sets(
+def test_no_more_than_some_pairs_are_compared_at_once_however_large_the_sets(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = []
 
     def recorded(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        held.append(len(rows))
+        held.append(len(rows) * len(columns))
         return pairs.squared_distances(rows, columns)
 
     for module in (mmd, manifold):
         monkeypatch.setattr(module, "squared_distances", recorded)
-    DISTANCES[name].measure(normal(1500, 3), normal(1100, 3, 1), ONE)
-    assert max(held) == pairs.ROWS_AT_ONCE
+    # So many pairs at once and no more, for a thousand clips as for four times as many.
+    peaks = []
+    for num_real, num_judged in ((1500, 1100), (6000, 4100)):
+        held.clear()
+        DISTANCES[name].measure(normal(num_real, 3), normal(num_judged, 3, 1), ONE)
+        peaks.append(max(held))
+    assert pairs.PAIRS_AT_ONCE // 2 < peaks[0] <= pairs.PAIRS_AT_ONCE
+    assert pairs.PAIRS_AT_ONCE // 2 < peaks[1] <= pairs.PAIRS_AT_ONCE
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -200,3 +206,20 @@ def test_a_reference_that_repeats_itself_has_no_bandwidth() -> None:
     same = Vectors.of(gaussian(1, 4).expand(9, 4))
     with pytest.raises(ConfigError, match="median distance is 0; KAD takes a reference whose sounds differ"):
         GaussianMmd().measure(same, normal(9, 4), FEW)
+
+
+@pytest.mark.parametrize(
+    ("distance", "bias"),
+    [(ImqMmd(), 0.0), (ImqMmd(estimator="diagonal kept"), 2 / 29)],
+    ids=["unbiased", "kept"],
+)
+def test_vectors_beyond_the_reach_of_the_inverse_multiquadric_are_remarked(
+    distance: ImqMmd, bias: float
+) -> None:
+    real, judged = normal(30, 8, seed=0), normal(30, 8, seed=1)
+    far, farther = (Vectors.of(1e3 * each.values) for each in (real, judged))
+    assert distance.measure(real, judged, ONE).remarks == ()
+    (remark,) = distance.measure(far, farther, ONE).remarks
+    assert "the vectors lie so far apart that no two sounds are alike to this kernel" in remark
+    # Vectors 1,000 apart are alike to 16 millionths.
+    assert value(distance, far, farther) == pytest.approx(bias, abs=1e-4)

@@ -194,7 +194,7 @@ def inception_score(
     frequent. It never looks at real sounds, so it cannot see whether the clips resemble any.
 
     Example:
-        retimbre evaluate is --fake generated --attribute velocity
+        retimbre evaluate is --fake generated --attribute family
     """
     from retimbre.workflows.evaluation.sets.measure import MeasureOptions
 
@@ -233,7 +233,7 @@ def _run(metric: str, request: _Request, hearing: Any) -> None:
             console.show(f"scores: {Path(request.out) / 'scores.json'}")
     if result["passed_over"]:
         raise PartialFailure(
-            f"{len(result['passed_over'])} sound files could not be used; the rest is measured"
+            f"{console.counted(len(result['passed_over']), 'sound file')} could not be used; the rest is measured"
         )
 
 

@@ -27,7 +27,11 @@ def listener(
     ] = "",
     clips: Annotated[
         int,
-        typer.Option("--clips", min=0, help="How many notes, drawn evenly; 0: all, or 1,000 of a corpus."),
+        typer.Option(
+            "--clips",
+            min=0,
+            help="How many notes, of --real drawn by --seed, of --corpus the first; 0: all, or 1,000 of a corpus.",
+        ),
     ] = 0,
     seconds: Annotated[
         float,

@@ -7,6 +7,7 @@ import typer
 
 from retimbre.cli import console
 from retimbre.cli.evaluate.distances import (
+    Cache,
     EmbedderFile,
     Fake,
     Model,
@@ -46,6 +47,7 @@ def notes(
     ] = "statistics",
     embedder_file: EmbedderFile = "",
     resamples: Resamples = 2_000,
+    cache: Cache = "",
     out: Out = "",
     seed: Seed = 0,
     device: Device = "auto",
@@ -68,7 +70,9 @@ def notes(
     if bool(model) == bool(fake):
         got = "both" if model else "neither"
         raise ConfigError(f"the notes to be judged are named as MODEL or as --fake DIR; got {got}")
-    options = NoteOptions(embedder=embedder, embedder_file=embedder_file, resamples=resamples, seed=seed)
+    options = NoteOptions(
+        embedder=embedder, embedder_file=embedder_file, resamples=resamples, seed=seed, cache=cache
+    )
     clip_options = ClipOptions(sample_rate=sample_rate, seconds=seconds, most=most, seed=seed)
     sets = NoteSets(model or fake, real, train, clip_options, device)
     with console.counter("measuring") as progress:
@@ -85,7 +89,7 @@ def notes(
             console.show(f"scores: {Path(out) / 'scores.json'}")
     if result["passed_over"]:
         raise PartialFailure(
-            f"{len(result['passed_over'])} sound files could not be used; the rest is measured"
+            f"{console.counted(len(result['passed_over']), 'sound file')} could not be used; the rest is measured"
         )
 
 

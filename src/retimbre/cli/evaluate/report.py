@@ -94,6 +94,7 @@ def report(
         retimbre evaluate report subtractive-resmel --real notes --fake out/generated --out out/report
     """
     from retimbre.core.errors import PartialFailure
+    from retimbre.workflows.evaluation.report.remarks import contaminated, missing, of_measures, of_sets
     from retimbre.workflows.evaluation.report.report import (
         DEFAULT_EMBEDDERS,
         PAGE_FILE,
@@ -116,6 +117,8 @@ def report(
     )
     with console.counter("measuring") as count:
         result = evaluate_report(models or [], real, out, options, force=force, progress=count)
+    for line in (*missing(result), *contaminated(result), *of_sets(result), *of_measures(result)):
+        console.warn(line)
     if json:
         console.show_json(result)
     else:
@@ -123,9 +126,9 @@ def report(
         if out:
             console.show(f"report: {Path(out) / PAGE_FILE}")
     if result["failed"]:
-        for line in result["failed"]:
-            console.warn(line)
-        raise PartialFailure(f"{len(result['failed'])} inputs could not be used; the rest is done")
+        raise PartialFailure(
+            f"{console.counted(len(result['failed']), 'input')} could not be used; the rest is done"
+        )
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -125,5 +125,7 @@ def _show_result(result: dict[str, Any]) -> None:
         ]
     )
     for row in result["pairs"]:
-        if not row["distinguishable"]:
+        if row["p"] is None:
+            console.show(f"no test: {row['first']} and {row['second']}")
+        elif not row["distinguishable"]:
             console.show(f"not distinguishable: {row['first']} and {row['second']}")

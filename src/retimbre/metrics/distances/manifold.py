@@ -72,7 +72,7 @@ class Prdc(Distance):
         real, judged = (Vectors(vectors.values - origin, vectors.clips) for vectors in (reference, estimate))
         real_radii, judged_radii = _radii(real, self.k), _radii(judged, self.k)
         sums = _Sums(drawn_weights(real, how, "reference"), drawn_weights(judged, how, "judged"))
-        for block in blocks(len(real.values)):
+        for block in blocks(len(real.values), len(judged.values)):
             squared = squared_distances(real.values[block], judged.values)
             sums.add(
                 block, self._in(squared, real_radii[block, None]), self._in(squared, judged_radii[None, :])
@@ -121,7 +121,7 @@ def _with_width(share: Interval, num_clips: int, how: Bootstrap) -> Interval:
 def _radii(vectors: Vectors, k: int) -> Float64[Tensor, " rows"]:
     """The squared distance of each vector to its k-th neighbour among the vectors of other clips."""
     radii = []
-    for block in blocks(len(vectors.values)):
+    for block in blocks(len(vectors.values), len(vectors.values)):
         squared = squared_distances(vectors.values[block], vectors.values)
         squared.masked_fill_(vectors.clips[block, None] == vectors.clips, torch.inf)
         radii.append(squared.kthvalue(k, dim=1).values)

@@ -175,11 +175,7 @@ class ImqMmd(Mmd):
     def _doubts(self, likeness: float) -> tuple[str, ...]:
         if likeness >= _LEAST_LIKENESS:
             return ()
-        left = (
-            "2 / (n - 1) of the pairs kept, whatever the sounds"
-            if self._keeps_diagonal
-            else "0, whatever the sounds"
-        )
+        left = "what the pairs of a vector with itself add" if self._keeps_diagonal else "chance"
         return (
             f"the vectors lie so far apart that no two sounds are alike to this kernel (on average {likeness:.2g} of "
             f"1 at most): the value is little but {left}",
@@ -204,7 +200,7 @@ def _within(
     num_rows = len(vectors.values)
     total = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
     own = 0.0
-    for block in blocks(num_rows):
+    for block in blocks(num_rows, num_rows):
         # A kernel is symmetric: pairs to the right of the diagonal block stand for those to the left of it.
         similar = kernel(vectors.values[block], vectors.values[block.start :])
         same = vectors.clips[block, None] == vectors.clips[block.start :]
@@ -238,7 +234,7 @@ def _between(
 ) -> Float64[Tensor, " sets"]:
     """The mean of the kernel over pairs of the two sets, for each weighting."""
     total = torch.zeros(len(of_reference), dtype=torch.float64, device=of_reference.device)
-    for block in blocks(len(reference.values)):
+    for block in blocks(len(reference.values), len(estimate.values)):
         similar = kernel(reference.values[block], estimate.values)
         total += (of_reference[:, block] @ similar * of_estimate).sum(dim=1)
     return total / (of_reference.sum(dim=1) * of_estimate.sum(dim=1))

@@ -26,7 +26,8 @@ def nearest_distance(estimate: Vectors, training: Vectors) -> Float64[Tensor, " 
         )
     origin = training.values.mean(dim=0)
     known, asked = training.values - origin, estimate.values - origin
-    squared = [squared_distances(asked[block], known).min(dim=1).values for block in blocks(len(asked))]
+    parts = blocks(len(asked), len(known))
+    squared = [squared_distances(asked[part], known).min(dim=1).values for part in parts]
     sums = torch.zeros(estimate.num_clips, dtype=torch.float64, device=asked.device)
     sums.index_add_(0, estimate.clips, torch.cat(squared).sqrt())
     return sums / estimate.rows_per_clip

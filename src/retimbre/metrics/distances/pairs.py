@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-# Rows of one set held against all of the other: 40 MiB of float64 where the other has 10 000.
-ROWS_AT_ONCE = 512
+# Rows of one set held against all of the other, and fewer where the other is so large that they make more pairs than
+# that: 8 MiB of float64, whatever the sets. A matrix product of fewer rows than the least wastes most of its time.
+ROWS_AT_ONCE, PAIRS_AT_ONCE, _LEAST_ROWS = 512, 1 << 20, 16
 
 # In units of |x|^2 + |y|^2: distances below 8e-8 of the vectors' length, a rounding of float32, are none.
 _ROUNDING = 32 * torch.finfo(torch.float64).eps
@@ -28,7 +29,8 @@ def squared_distances(
     return squared.masked_fill_(squared <= _ROUNDING * scale, 0.0)
 
 
-def blocks(num_rows: int) -> Iterator[slice]:
-    """Slices that cover the rows of a set, in order."""
-    for start in range(0, num_rows, ROWS_AT_ONCE):
-        yield slice(start, min(start + ROWS_AT_ONCE, num_rows))
+def blocks(num_rows: int, num_columns: int) -> Iterator[slice]:
+    """Slices that cover the rows of a set, in order, each of which makes few pairs with all columns."""
+    at_once = min(max(PAIRS_AT_ONCE // num_columns, _LEAST_ROWS), ROWS_AT_ONCE)
+    for start in range(0, num_rows, at_once):
+        yield slice(start, min(start + at_once, num_rows))

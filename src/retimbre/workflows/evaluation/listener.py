@@ -3,7 +3,7 @@
 A number that a listener had a part in is worth as much as the listener. So each attribute is measured on labelled
 notes: the share of right answers, for pitch also the share within a semitone and how often it is an octave off, which
 is how pitches are mistaken; for families, which is taken for which. Of notes whose label is no class of the listener,
-none can be right; they are counted apart and left out of the shares.
+none can be right, and in silent clips there is nothing to hear; both are counted apart and left out of the shares.
 
     scores.json     everything, headline first
     confusion.csv   a row for each true family, a column for each answer
@@ -20,8 +20,9 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
-from retimbre.core.errors import ConfigError, DatasetError, ExistsError
-from retimbre.core.files import write_json, write_text
+from retimbre.core.errors import ConfigError, DatasetError
+from retimbre.core.files import free_files, write_json, write_text
+from retimbre.dsp.level import is_silent
 from retimbre.listening.listener import Listener, load_listener
 from retimbre.training import devices
 from retimbre.training.checkpoint import read_header
@@ -56,13 +57,14 @@ class ListenerOptions:
     Attributes:
         real: A folder of labelled notes, as NSynth is laid out or named; empty for `corpus`.
         corpus: `notes` or `soundfont`: the test part of what listeners are trained on; empty for `real`.
-        clips: How many notes, drawn evenly; 0 for all of a folder.
+        clips: How many notes: of a folder drawn evenly, of a corpus its first, which are a fair sample of it; 0 for
+            all of a folder.
         seconds: Length that notes are cut or padded to; 0 for that of the longest.
-        seed: Of the draw.
+        seed: Of the draw from a folder; of a corpus nothing is drawn.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        ConfigError: Not just one of `real` and `corpus`, or no such corpus.
+        ConfigError: Not just one of `real` and `corpus`, no such corpus, or a seed for one.
     """
 
     real: str = ""
@@ -80,6 +82,10 @@ class ListenerOptions:
         if self.corpus and self.corpus not in CORPORA:
             raise ConfigError(
                 f"there is no corpus {self.corpus!r} for listeners; takes {' or '.join(CORPORA)}"
+            )
+        if self.corpus and self.seed:
+            raise ConfigError(
+                f"--seed {self.seed} draws from the notes of --real; of --corpus {self.corpus} the first ones are taken"
             )
 
 
@@ -106,9 +112,9 @@ def evaluate_listener(
     Raises:
         CheckpointError: There is no such listener.
         AudioError, DatasetError: There are no notes, or none of their labels is an attribute of the listener.
-        ExistsError: There are tables already.
+        ExistsError: There are tables already, or `out` is a file.
     """
-    files = _free_files(out, force=force) if str(out) else {}
+    files = free_files(out, SCORES_FILE, CONFUSION_FILE, CLIPS_FILE, force=force)
     device = devices.pick_device(options.device)
     listener = load_listener(model).to(device)
     clips = notes_of(model, listener, options)
@@ -116,7 +122,8 @@ def evaluate_listener(
     result = {"metric": "listener", **headline(answers)}
     result |= {
         "listener": str(model),
-        "settings": _settings(listener, clips, options),
+        "settings": _settings(model, listener, clips, options),
+        "silent": int(answers.silent.sum()),
         "remarks": [*clips.remarks, *_remarks(answers)],
         "passed_over": list(clips.passed_over),
         "attributes": {each: attribute_scores(answers, each) for each in answers.given},
@@ -142,7 +149,7 @@ def notes_of(model: str | Path, listener: Listener, options: ListenerOptions) ->
     rate = listener.sample_rate
     if options.real:
         return open_clips(options.real, ClipOptions(rate, options.seconds, options.clips, options.seed))
-    facts = read_header(find_checkpoint(model)).metadata.get("facts", {})
+    facts = _facts(model)
     seconds = options.seconds or CORPUS_SECONDS
     data = ListenerDataConfig(
         corpora=(cast(Corpus, options.corpus),),
@@ -174,16 +181,25 @@ def ask(listener: Listener, clips: Clips, device: torch.device, progress: Progre
     if not right:
         raise DatasetError(f"{clips.name}: its notes have no labels of {', '.join(listener.classes)}")
     given: dict[str, list[Tensor]] = {name: [] for name in right}
+    silent: list[bool] = []
     for first in range(0, len(clips), _ROWS_AT_ONCE):
         rows = range(first, min(first + _ROWS_AT_ONCE, len(clips)))
-        heard = listener(clips.audio(rows).to(device))
+        audio = clips.audio(rows)
+        silent += [is_silent(clip) for clip in audio]
+        heard = listener(audio.to(device))
         for name, answers in given.items():
             answers.append(heard.logits[name].argmax(dim=1).cpu())
         progress(rows.stop, len(clips))
-    return Answers({name: torch.cat(answers) for name, answers in given.items()}, right)
+    return Answers({name: torch.cat(answers) for name, answers in given.items()}, right, torch.tensor(silent))
 
 
-def _settings(listener: Listener, clips: Clips, options: ListenerOptions) -> dict[str, Any]:
+def _facts(model: str | Path) -> dict[str, Any]:
+    return read_header(find_checkpoint(model)).metadata.get("facts", {})
+
+
+def _settings(
+    model: str | Path, listener: Listener, clips: Clips, options: ListenerOptions
+) -> dict[str, Any]:
     return {
         "listener": listener.identity(),
         "set": clips.name,
@@ -191,16 +207,20 @@ def _settings(listener: Listener, clips: Clips, options: ListenerOptions) -> dic
         "clips": len(clips),
         "sample_rate": clips.sample_rate,
         "seconds": clips.num_samples / clips.sample_rate,
-        "drawn_by_seed": options.seed,
+        "drawn_by_seed": options.seed if options.real and options.clips else None,
+        "corpus_seed": _facts(model).get("seed", 0) if options.corpus else None,
         "interval": {"method": "Wilson", "confidence": CONFIDENCE},
     }
 
 
 def _remarks(answers: Answers) -> list[str]:
-    strange = {name: int((right < 0).sum()) for name, right in answers.right.items()}
-    return [
+    strange = {name: int(((right < 0) & ~answers.silent).sum()) for name, right in answers.right.items()}
+    told = [
         f"the {name} of {count} clips is no class of the listener" for name, count in strange.items() if count
     ]
+    if silent := int(answers.silent.sum()):
+        told.append(f"{silent} of {len(answers.silent)} clips are silent and count for no share")
+    return told
 
 
 def _confusion_csv(counted: dict[str, dict[str, int]]) -> str:
@@ -219,7 +239,7 @@ def _clips_csv(listener: Listener, clips: Clips, answers: Answers) -> str:
             right = int(answers.right[name][row])
             cells += [
                 classes[name][right] if right >= 0 else "",
-                classes[name][int(answers.given[name][row])],
+                "" if answers.silent[row] else classes[name][int(answers.given[name][row])],
             ]
         rows.append(cells)
     return _csv(rows)
@@ -229,14 +249,3 @@ def _csv(rows: Sequence[Sequence[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def _free_files(out: str | Path, *, force: bool) -> dict[str, Path]:
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise ExistsError(f"{folder} is a file, but the tables need a folder")
-    files = {name: folder / name for name in (SCORES_FILE, CONFUSION_FILE, CLIPS_FILE)}
-    there = [name for name, path in files.items() if path.exists()]
-    if there and not force:
-        raise ExistsError(f"{folder} holds {', '.join(there)} already; --force replaces them")
-    return files

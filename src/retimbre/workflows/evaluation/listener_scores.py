@@ -6,8 +6,6 @@ than that.
 """
 
 import dataclasses
-import math
-import statistics
 from collections import Counter
 from typing import Any, final
 
@@ -16,6 +14,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from retimbre.listening.listener import Listener
+from retimbre.metrics.bootstrap import share_interval
 from retimbre.workflows.evaluation.sets.labels import ClipLabels
 
 CONFIDENCE = 0.95
@@ -25,53 +24,53 @@ OCTAVE = 12
 @final
 @dataclasses.dataclass(frozen=True, eq=False)
 class Answers:
-    """What a listener said about the clips of a set: for each attribute the likeliest class, and the right one."""
+    """What a listener said about the clips of a set.
+
+    Attributes:
+        given: The likeliest class, for each attribute.
+        right: The class that is right, -1 where the label is none.
+        silent: Clips in which there is nothing to hear, whatever their label says.
+    """
 
     given: dict[str, Int[Tensor, " clips"]]
     right: dict[str, Int[Tensor, " clips"]]
+    silent: Bool[Tensor, " clips"]
+
+    def counted(self, name: str) -> Bool[Tensor, " clips"]:
+        """The clips that can be answered: they sound, and their label is a class."""
+        return (self.right[name] >= 0) & ~self.silent
 
 
 def headline(answers: Answers) -> dict[str, Any]:
     """The share of pitches within a semitone, or of right answers to the first attribute where no pitch is told."""
     first = "pitch" if "pitch" in answers.given else next(iter(answers.given))
     off = (answers.given[first] - answers.right[first]).abs()
-    return share_of(off <= (1 if first == "pitch" else 0), answers.right[first] >= 0)
+    return share_of(off <= (1 if first == "pitch" else 0), answers.counted(first))
 
 
 def share_of(claim: Bool[Tensor, " clips"], among: Bool[Tensor, " clips"]) -> dict[str, Any]:
-    """The share of clips that a claim is true of, with its 95 % interval by Wilson's score; None of no clips.
-
-    References:
-        Wilson (1927), "Probable inference, the law of succession, and statistical inference",
-        https://doi.org/10.1080/01621459.1927.10502953
-    """
+    """The share of clips that a claim is true of, with its 95 % interval by Wilson's score; None of no clips."""
     n, hits = int(among.sum()), int((claim & among).sum())
     if not n:
         return {"value": None, "low": None, "high": None, "n": 0}
-    z = statistics.NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    share = hits / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    # Rounding must not part a share of 0 or 1 from its own interval.
-    low, high = min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach))
-    return {"value": share, "low": low, "high": high, "n": n}
+    return dataclasses.asdict(share_interval(hits, n, CONFIDENCE))
 
 
 def attribute_scores(answers: Answers, name: str) -> dict[str, Any]:
-    """The share of right answers; `commonest`, that of always answering one class; notes that have no class."""
+    """The share of right answers; `commonest`, that of always answering one class; how many sound but have no class."""
     right, given = answers.right[name], answers.given[name]
-    among = right >= 0
+    among = answers.counted(name)
     counts = torch.bincount(right[among])
     commonest = float(counts.max() / among.sum()) if len(counts) else None
     return share_of(given == right, among) | {
         "commonest": commonest,
-        "without_class": int((~among).sum()),
+        "without_class": int(((right < 0) & ~answers.silent).sum()),
     }
 
 
 def pitch_scores(answers: Answers, labels: ClipLabels) -> dict[str, Any]:
     """Pitch within a semitone, as a whole and by family, and answers that are an octave off."""
-    off, among = answers.given["pitch"] - answers.right["pitch"], answers.right["pitch"] >= 0
+    off, among = answers.given["pitch"] - answers.right["pitch"], answers.counted("pitch")
     near = off.abs() <= 1
     # A pitch is the same but for its octave if it is a multiple of twelve away, to a semitone.
     same_name = ((off + 1) % OCTAVE) <= 2
@@ -95,6 +94,8 @@ def pitch_scores(answers: Answers, labels: ClipLabels) -> dict[str, Any]:
 def confusion(listener: Listener, answers: Answers) -> dict[str, dict[str, int]]:
     """How often each family that occurs was taken for each family."""
     names = listener.classes["family"]
-    pairs = Counter(zip(answers.right["family"].tolist(), answers.given["family"].tolist(), strict=True))
-    present = sorted({true for true, _ in pairs if true >= 0})
+    among = answers.counted("family")
+    right, given = (answers.right["family"][among].tolist(), answers.given["family"][among].tolist())
+    pairs = Counter(zip(right, given, strict=True))
+    present = sorted({true for true, _ in pairs})
     return {names[true]: {name: pairs[true, place] for place, name in enumerate(names)} for true in present}

@@ -35,8 +35,9 @@ from retimbre.metrics.notes.envelope import (
 from retimbre.metrics.notes.partials import inharmonicity
 from retimbre.metrics.notes.pitch import fundamentals, pitch_errors
 from retimbre.metrics.notes.readings import Readings
+from retimbre.workflows.evaluation.sets.cache import VectorCache
 from retimbre.workflows.evaluation.sets.clips import Clips
-from retimbre.workflows.evaluation.sets.embed import embedded
+from retimbre.workflows.evaluation.sets.embed import NO_CACHE, embedded
 
 Progress = Callable[[int, int], None]
 """Told how many clips are measured, of how many."""
@@ -171,15 +172,20 @@ def nearest_training(
 
 
 def training_distance(
-    clips: Clips, training: Clips, embedder: Embedder, *, own: Int[Tensor, " clips"] | None = None
+    clips: Clips,
+    training: Clips,
+    embedder: Embedder,
+    *,
+    own: Int[Tensor, " clips"] | None = None,
+    cache: VectorCache = NO_CACHE,
 ) -> Readings:
     """The distance of each clip to its nearest training clip in an embedding of whole clips.
 
-    Clips that are training clips themselves, by `own`, have none.
+    Clips that are training clips themselves, by `own`, have none. Vectors are kept in the cache.
     """
     whole = Framing()
-    vectors = embedded(clips, embedder, whole)
-    distance = nearest_distance(vectors, embedded(training, embedder, whole))
+    vectors = embedded(clips, embedder, whole, cache)
+    distance = nearest_distance(vectors, embedded(training, embedder, whole, cache))
     new = torch.ones(len(clips), dtype=torch.bool) if own is None else own < 0
     return Readings.of(distance, new)
 

@@ -8,14 +8,15 @@ row per note with every reading, so that the note behind a strange figure can be
 import csv
 import dataclasses
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
 import torch
 
 import retimbre
-from retimbre.core.errors import AudioError, ExistsError
-from retimbre.core.files import write_json, write_text
+from retimbre.core.errors import AudioError
+from retimbre.core.files import free_files, write_json, write_text
 from retimbre.metrics.notes.readings import Readings
 from retimbre.training.devices import pick_device
 from retimbre.workflows.evaluation.note_readings import Progress, ignore, own_rows, partners
@@ -94,9 +95,10 @@ def evaluate_notes(
     Raises:
         AudioError: A folder without sounds, or nothing that can be measured.
         ConfigError: As `note_measures`.
-        ExistsError: There are files already.
+        ExistsError: There are files already, or `out` is a file.
     """
-    options, files = options or NoteOptions(), _free_files(out, force=force)
+    files = free_files(out, SCORES_FILE, TEXT_FILE, CLIPS_FILE, force=force)
+    options = options or NoteOptions()
     opened = _open(sets, progress)
     measured = measured_notes(opened.fake, options, opened.real, opened.train, progress)
     found = figures(measured, options)
@@ -109,8 +111,9 @@ def evaluate_notes(
         **{key: found[headline][key] for key in ("value", "low", "high", "n")},
         "measures": found,
         "settings": _settings(opened, options, measured),
-        "remarks": [*_remarks(opened, measured), *remarks_on_figures(found, opened.fake)],
-        "passed_over": [line for each in opened.named().values() for line in each.passed_over],
+        # The folder of one set may be that of another, too.
+        "remarks": _once([*_remarks(opened, measured), *remarks_on_figures(found, opened.fake)]),
+        "passed_over": _once([line for each in opened.named().values() for line in each.passed_over]),
     }
     if files:
         write_text(files[CLIPS_FILE], _table(opened.fake, measured.columns))
@@ -128,8 +131,9 @@ def _open(sets: NoteSets, progress: Progress) -> _Opened:
 
 
 def _settings(opened: _Opened, options: NoteOptions, measured: MeasuredNotes) -> dict[str, Any]:
-    """Everything that the figures depend on."""
+    """Everything that the figures depend on; where vectors are kept is no part of it."""
     clips = opened.fake
+    how = {name: value for name, value in dataclasses.asdict(options).items() if name != "cache"}
     sets = {
         name: {"name": each.name, "clips": len(each), "key": each.key}
         for name, each in opened.named().items()
@@ -142,7 +146,7 @@ def _settings(opened: _Opened, options: NoteOptions, measured: MeasuredNotes) ->
         **sets,
         "paired_by_name": len(partners(clips, opened.real)),
         "copy_threshold": measured.copy_threshold,
-        **dataclasses.asdict(options),
+        **how,
     }
 
 
@@ -168,6 +172,11 @@ def _remarks(opened: _Opened, measured: MeasuredNotes) -> list[str]:
             f"the threshold for copies rests on {len(judges)} notes: it is that of the nearest one"
         )
     return remarks
+
+
+def _once(lines: Sequence[str]) -> list[str]:
+    """Each line once, in their order."""
+    return [*dict.fromkeys(lines)]
 
 
 def _lines(found: dict[str, dict[str, Any]]) -> list[str]:
@@ -202,13 +211,3 @@ def _table(clips: Clips, columns: dict[str, Readings]) -> str:
 
 def _cell(readings: Readings, row: int) -> str:
     return f"{float(readings.values[row]):.6g}" if bool(readings.measured[row]) else ""
-
-
-def _free_files(out: str | Path, *, force: bool) -> dict[str, Path]:
-    if not str(out):
-        return {}
-    files = {name: Path(out) / name for name in (SCORES_FILE, TEXT_FILE, CLIPS_FILE)}
-    there = [name for name, path in files.items() if path.exists()]
-    if there and not force:
-        raise ExistsError(f"{out} holds {', '.join(there)} already; --force replaces them")
-    return files

@@ -18,7 +18,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from retimbre.listening.catalog import embedder
-from retimbre.metrics.bootstrap import Bootstrap, bootstrap
+from retimbre.metrics.bootstrap import Bootstrap
 from retimbre.metrics.notes.catalog import NOTE_MEASURES, NoteMeasure
 from retimbre.metrics.notes.copies import near_copies, near_copy_threshold
 from retimbre.metrics.notes.readings import Readings
@@ -30,6 +30,7 @@ from retimbre.workflows.evaluation.note_readings import (
     read_notes,
     training_distance,
 )
+from retimbre.workflows.evaluation.sets.cache import cache_named
 from retimbre.workflows.evaluation.sets.clips import Clips
 
 
@@ -41,9 +42,10 @@ class NoteOptions:
     Attributes:
         embedder: In which the nearest training note is looked for; a name in the catalog of embedders.
         embedder_file: Where its weights are, for one that has a file.
-        resamples: Of the bootstrap intervals.
+        resamples: Of the bootstrap intervals; those of shares are Wilson's.
         confidence: Of the intervals.
         seed: Of the resamples.
+        cache: The folder where vectors are kept; empty for the user's own, `none` for nowhere.
     """
 
     embedder: str = "statistics"
@@ -51,14 +53,16 @@ class NoteOptions:
     resamples: int = 2_000
     confidence: float = 0.95
     seed: int = 0
+    cache: str = ""
 
-    def intervals(self, statistic: str) -> Bootstrap:
-        """How intervals of a statistic are made.
+    @property
+    def chance(self) -> Bootstrap:
+        """How intervals are made; each measure has its own statistic.
 
         Raises:
             ConfigError: No resamples, or a confidence outside 0..1.
         """
-        return Bootstrap(statistic, self.resamples, self.confidence, self.seed)
+        return Bootstrap(resamples=self.resamples, confidence=self.confidence, seed=self.seed)
 
 
 @final
@@ -87,8 +91,8 @@ def note_measures(
     """The figures of a set of notes, by the name of the measure.
 
     Each has `value`, `low`, `high`, `n` (notes that have the property), `unmeasured` (those that lack it), `unit`,
-    `better`, `statistic`, and `reference`, the same of the real notes if there are any. Where nothing can be said of
-    any note the value is None; where a single note was measured, `low` and `high` are.
+    `better`, `statistic`, `interval` (whose method), and `reference`, the same of the real notes if there are any.
+    Where nothing can be said of any note the value is None; where a single note was measured, `low` and `high` are.
 
     Args:
         clips: The notes.
@@ -141,6 +145,7 @@ def figures(measured: MeasuredNotes, options: NoteOptions) -> dict[str, dict[str
             "unit": measure.unit,
             "better": measure.better,
             "statistic": measure.statistic,
+            "interval": measure.interval_method,
         }
         if name in measured.reference:
             found[name]["reference"] = _figure(measured.reference[name], measure, options)
@@ -174,9 +179,11 @@ def _nearness(
     own: Int[Tensor, " clips"] | None = None,
 ) -> dict[str, Readings]:
     """The distances of a set to the training sounds."""
-    hearing = embedder(options.embedder, clips.sample_rate, options.embedder_file)
+    hearing = embedder(options.embedder, clips.sample_rate, options.embedder_file, option="--embedder-file")
     return {
-        "training_distance": training_distance(clips, training, hearing, own=own),
+        "training_distance": training_distance(
+            clips, training, hearing, own=own, cache=cache_named(options.cache)
+        ),
         "waveform_distance": nearest_training(clips, training, progress, own=own).distance,
     }
 
@@ -186,7 +193,7 @@ def _figure(readings: Readings, measure: NoteMeasure, options: NoteOptions) -> d
     known = readings.known
     figure: dict[str, Any] = {"value": None, "low": None, "high": None}
     if len(known):
-        interval = bootstrap(known, options.intervals(measure.statistic))
+        interval = measure.figure(known, options.chance)
         figure["value"] = interval.value
         if len(known) > 1:
             figure |= {"low": interval.low, "high": interval.high}

@@ -14,8 +14,8 @@ from typing import Any, Literal, final
 import torch
 
 import retimbre
-from retimbre.core.errors import ConfigError, ExistsError
-from retimbre.core.files import sha256_of, write_json, write_text
+from retimbre.core.errors import ConfigError
+from retimbre.core.files import free_files, sha256_of, write_json, write_text
 from retimbre.matching.inverter import Inverter, read_inverter
 from retimbre.matching.networks.catalog import num_trainable
 from retimbre.metrics.bootstrap import Bootstrap
@@ -41,6 +41,7 @@ SCORES_FILE, PARAMETERS_FILE, PREDICTIONS_FILE, SUMMARY_FILE, PAGE_FILE = (
     "summary.txt",
     "report.md",
 )
+_TABLES = (SCORES_FILE, PARAMETERS_FILE, PREDICTIONS_FILE, SUMMARY_FILE, PAGE_FILE, triples.LISTEN_FILE)
 
 
 @final
@@ -106,11 +107,11 @@ def evaluate(
         ConfigError: Models of different synthesizers, one that is named twice, or sounds to keep of models that hear
             different clips or without a folder.
         DatasetError: The data set does not fit a model.
-        ExistsError: There are tables already.
+        ExistsError: There are tables already, or `out` is a file.
     """
     options = options or EvaluateOptions()
     paths = [models] if isinstance(models, str | Path) else list(models)
-    files = _free_files(out, force=force)
+    files = free_files(out, *_TABLES, force=force)
     if options.save_audio and not files:
         raise ConfigError("the sounds are kept beside the tables: name a folder for them with --out")
     contenders = _load(paths, options)
@@ -130,20 +131,6 @@ def evaluate(
             kept.name_files(sides[0], rows)
         _write(files, result, rows, summary.summary(sides, rows))
     return result
-
-
-def _free_files(out: str | Path, *, force: bool) -> dict[str, Path]:
-    if not str(out):
-        return {}
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise ExistsError(f"{folder} is a file, but the tables need a folder")
-    names = (SCORES_FILE, PARAMETERS_FILE, PREDICTIONS_FILE, SUMMARY_FILE, PAGE_FILE, triples.LISTEN_FILE)
-    files = {name: folder / name for name in names}
-    there = [name for name, path in files.items() if path.exists()]
-    if there and not force:
-        raise ExistsError(f"{folder} holds {', '.join(there)} already; --force replaces them")
-    return files
 
 
 def _load(paths: Sequence[str | Path], options: EvaluateOptions) -> list[Contender]:

@@ -23,8 +23,8 @@ from torch import Tensor
 import retimbre
 from retimbre.core import random
 from retimbre.core.config import dump
-from retimbre.core.errors import AudioError, ConfigError, ExistsError
-from retimbre.core.files import sha256_of, write_json, write_text
+from retimbre.core.errors import AudioError, ConfigError
+from retimbre.core.files import free_files, sha256_of, write_json, write_text
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import fit_length
 from retimbre.dsp.resample import resample
@@ -138,10 +138,10 @@ def evaluate_recordings(
         AudioError: There is no recording, or none that can be used.
         CheckpointError: A model is missing, damaged or foreign.
         ConfigError: A model is named twice, or every recording was learned from.
-        ExistsError: There are tables already.
+        ExistsError: There are tables already, or `out` is a file.
     """
     options = options or RecordingsOptions()
-    files = _free_files(out, force=force)
+    files = free_files(out, SCORES_FILE, ROWS_FILE, PAGE_FILE, force=force)
     named = _load([models] if isinstance(models, str | Path) else list(models))
     with one_torch_thread():
         heard = _listen(Path(real), named, options)
@@ -152,16 +152,6 @@ def evaluate_recordings(
         write_text(files[PAGE_FILE], page(result))
         write_json(files[SCORES_FILE], result)
     return result
-
-
-def _free_files(out: str | Path, *, force: bool) -> dict[str, Path]:
-    if not str(out):
-        return {}
-    files = {name: Path(out) / name for name in (SCORES_FILE, ROWS_FILE, PAGE_FILE)}
-    there = [name for name, path in files.items() if path.exists()]
-    if there and not force:
-        raise ExistsError(f"{out} holds {', '.join(there)} already; --force replaces them")
-    return files
 
 
 def _load(paths: Sequence[str | Path]) -> list[_Model]:

@@ -6,7 +6,9 @@ generator, since no generator can be asked to be nearer to the one half than the
 
 The other anchors are made of that other half, spoiled in one way each (`damage`), or put together as a generator does
 that fails in a known way: it knows a single instrument (mode collapse), or it hands out its training sounds.
-All have as many clips as the other half, as far as there are clips, since many measures depend on the number.
+All have as many clips as the other half, as far as there are clips, since many measures depend on the number. None is
+filled up by repeating clips: distances leave out pairs of a clip with itself and would not know a repetition as one, so
+that repeating would be seen and not the fault.
 
 Halves that share no instrument are the stricter yardstick: a generator is to play new instruments. With few of them it
 turns into a yardstick of which ones lay in which half: four against six differ by more than a low-pass does, and then
@@ -23,6 +25,7 @@ import torch
 
 from retimbre.core import random
 from retimbre.core.errors import ConfigError
+from retimbre.workflows.evaluation.note_readings import own_rows
 from retimbre.workflows.evaluation.report import damage
 from retimbre.workflows.evaluation.sets.clips import ChosenClips, Clips, Transform, TransformedClips
 from retimbre.workflows.evaluation.sets.halves import rows_by_lot
@@ -31,6 +34,8 @@ REAL = "real/real"
 LOW_PASS, NOISE, PHASE, SEMITONE = "low-pass", "noise", "phase-scrambled", "semitone up"
 ONE_INSTRUMENT, COPY, SILENCE = "one instrument", "training copy", "silence"
 ANCHORS = (REAL, LOW_PASS, NOISE, PHASE, SEMITONE, ONE_INSTRUMENT, COPY, SILENCE)
+SPOILED = (LOW_PASS, NOISE, PHASE, SEMITONE, SILENCE)
+"""The anchors that are real/real, clip by clip, with something done to each."""
 
 # A half of fewer clips has no distribution to speak of.
 LEAST_PER_HALF = 5
@@ -68,11 +73,13 @@ class Anchor:
         name: One of `ANCHORS`.
         clips: Its sounds.
         says: What was done, a sentence.
+        remarks: What a reader of its figures should know.
     """
 
     name: str
     clips: Clips
     says: str
+    remarks: tuple[str, ...] = ()
 
 
 def split_halves(real: Clips, split: Split, seed: int) -> Halves:
@@ -141,7 +148,12 @@ def make_anchors(
     other = halves.other
     left_out: dict[str, str] = {}
     anchors = [
-        Anchor(REAL, other, "The half of the real sounds that is not the reference."),
+        Anchor(
+            REAL,
+            other,
+            "The half of the real sounds that is not the reference.",
+            () if training is None else _trained_on(halves, training),
+        ),
         *_spoiled(other, seed),
     ]
     if other.sample_rate <= 2.0 * damage.CUTOFF_HZ:
@@ -191,17 +203,15 @@ def _spoiled(other: Clips, seed: int) -> list[Anchor]:
 
 
 def _collapsed(other: Clips) -> Anchor:
-    """One instrument's clips again and again."""
+    """The clips of the commonest instrument."""
     instruments = other.labels.instrument
     counts = Counter(instruments)
     chosen = min(counts, key=lambda name: (-counts[name], name))
     rows = [row for row, name in enumerate(instruments) if name == chosen]
-    repeated = [rows[place % len(rows)] for place in range(len(other))]
-    says = (
-        f"The {len(rows)} clips of {chosen}, repeated to {len(repeated)}; the repetitions make its intervals too "
-        "narrow."
+    says = f"The {_clips(len(rows))} of {chosen}."
+    return Anchor(
+        ONE_INSTRUMENT, ChosenClips(other, ONE_INSTRUMENT, rows), says, fewer_clips(len(rows), len(other))
     )
-    return Anchor(ONE_INSTRUMENT, ChosenClips(other, ONE_INSTRUMENT, repeated), says)
 
 
 def _copied(halves: Halves, training: Clips | None, seed: int) -> Anchor:
@@ -210,7 +220,39 @@ def _copied(halves: Halves, training: Clips | None, seed: int) -> Anchor:
     where = (
         "the reference half, as no training sounds were given" if training is None else "the training sounds"
     )
-    return Anchor(COPY, copied, f"{len(copied)} clips of {where}, unchanged.")
+    return Anchor(
+        COPY,
+        copied,
+        f"{_clips(len(copied))} of {where}, unchanged.",
+        fewer_clips(len(copied), len(halves.other)),
+    )
+
+
+def _trained_on(halves: Halves, training: Clips) -> tuple[str, ...]:
+    """What it means if the real sounds are among the training sounds."""
+    known = {
+        half.name: int((own_rows(half, training) >= 0).sum()) for half in (halves.other, halves.reference)
+    }
+    if not any(known.values()):
+        return ()
+    counts = [
+        f"{known[half.name]} of {len(half)} {half.name} clips" for half in (halves.other, halves.reference)
+    ]
+    return (
+        f"{' and '.join(counts)} are also training sounds, sample by sample: a model may have learned what it is "
+        "compared with; where the nearest training sound is looked for, real clips are not compared with themselves",
+    )
+
+
+def fewer_clips(count: int, wanted: int) -> tuple[str, ...]:
+    """The remark on a set that has fewer clips than real/real; none where it has as many."""
+    if count >= wanted:
+        return ()
+    return (f"it has {_clips(count)} and {REAL} {wanted}: figures that depend on the number do not compare",)
+
+
+def _clips(count: int) -> str:
+    return f"{count} clip" if count == 1 else f"{count} clips"
 
 
 def drawn(clips: Clips, most: int, name: str, seed: int) -> Clips:

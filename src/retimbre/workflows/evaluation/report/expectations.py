@@ -9,7 +9,9 @@ asked, on the very sounds and embedder of the report, at its number of clips.
 stricter than an interval of the difference that excludes 0, since both share their clips, and needs no assumption. A
 measure that missed an anchor it should see is *not informative* here. It may be with more clips, or another embedder.
 What a measure cannot see is no mark against it, but a warning to whoever reads only that measure. If it does see it, so
-much the better.
+much the better. An anchor may have fewer clips than real/real; its interval is then wider than that of a generator with
+the same fault would be. A measure that misses such an anchor has not failed, it has not been asked; and where fewer
+clips alone change a figure, as with scores and shares, one that sees it has not been asked either.
 
 The three embedders that a report uses unasked, and all others of the catalog, hear magnitudes. A semitone moves each
 note onto its neighbour's key, so that a set over many keys, as a set, is hardly another one; only a measure that knows
@@ -31,10 +33,16 @@ from retimbre.workflows.evaluation.report.anchors import (
     SILENCE,
 )
 
+# An anchor with less than this share of real/real's clips is not held against a measure that misses it, nor counted for
+# one of those whose figures depend on the number of clips.
+_COMPARABLE = 0.9
+_DEPEND_ON_NUMBER = ("fad", "mind", "precision", "recall", "density", "coverage", "ndb", "pis", "iis")
+
 Kind = Literal["worse", "not worse", "cannot see"]
 AS_REAL = "as real"
 """The direction of a measure that is better the nearer it is to real sounds: any difference is for the worse."""
 Seen = Literal["worse", "better", "no difference", "not measured"]
+Weight = Literal["full", "if seen", "none"]
 
 
 @final
@@ -131,12 +139,15 @@ EXPECTATIONS: dict[str, dict[str, Expected]] = {
     "pitch_error": _OF_NOTES | {SEMITONE: _OUT_OF_TUNE},
     "pitch_unpitched": _OF_NOTES | {SILENCE: _worse("silence has no pitch")},
     "phase_coherence": _OF_NOTES | {PHASE: _worse("the phases of the partials no longer advance evenly")},
-    "envelope_error": _OF_NOTES | {NOISE: _worse("hiss fills the end of each note")},
     "training_distance": _OF_NOTES | {COPY: _IS_COPY},
     "waveform_distance": _OF_NOTES | {COPY: _IS_COPY},
     "near_copies": _OF_NOTES | {COPY: _IS_COPY},
 }
-"""By measure and anchor. Measures that are not here describe a set without calling it good or bad."""
+"""By measure and anchor.
+
+Measures that are not here describe a set without calling it good or bad; the envelope error does call it so, but has no
+real/real figure that could be its yardstick (`notes`).
+"""
 
 
 @final
@@ -145,7 +156,7 @@ class Mark:
     """What a measure said of an anchor, beside what it should have said.
 
     Attributes:
-        as_expected: None where nothing was demanded or nothing could be measured.
+        as_expected: None where nothing was demanded, nothing could be measured, or too few clips cannot show it.
     """
 
     expected: Kind
@@ -160,7 +171,8 @@ class Verdict:
     """Whether a measure can be believed on these sounds.
 
     Attributes:
-        kind: Whether it ordered the anchors as expected; `not judged` without real/real, or without a table.
+        kind: Whether it ordered the anchors as expected; `not judged` without a real/real that is fit to be a
+            yardstick, or without a table.
         says: The same in words.
         marks: By anchor.
     """
@@ -171,7 +183,7 @@ class Verdict:
 
 
 Figure = Mapping[str, Any]
-"""`value`, `low` and `high`; or `refused` with a reason."""
+"""`value`, `low` and `high`, `n` clips and as many `unmeasured` beside them; or `refused` with a reason."""
 
 
 def compare(figure: Figure, base: Figure, better: str) -> Seen:
@@ -186,21 +198,29 @@ def compare(figure: Figure, base: Figure, better: str) -> Seen:
     return "worse" if above == (better == "lower") else "better"
 
 
-def judge(metric: str, better: str, figures: Mapping[str, Figure]) -> Verdict:
+def judge(metric: str, better: str, figures: Mapping[str, Figure], doubt: str = "") -> Verdict:
     """Whether a measure ordered the anchors as the table expects.
 
     Args:
         metric: A name in `EXPECTATIONS`; another one is not judged.
         better: `lower`, `higher` or `as real`.
         figures: By row; anchors that are missing are not held against the measure.
+        doubt: Why real/real is no yardstick for it; empty if it is one.
     """
-    if metric not in EXPECTATIONS:
-        return Verdict("not judged", "not judged: it describes a set and calls none good or bad", {})
     base = figures.get(REAL, {})
+    if metric not in EXPECTATIONS:
+        describes = "it describes a set and calls none good or bad"
+        return Verdict("not judged", f"not judged: {base.get('refused', describes)}", {})
     if base.get("low") is None:
         return Verdict("not judged", f"not judged: {base.get('refused', 'there is no real/real')}", {})
+    if doubt:
+        return Verdict("not judged", f"not judged: {doubt}", {})
     marks = {
-        anchor: _mark(expected, compare(figures.get(anchor, {}), base, better))
+        anchor: _mark(
+            expected,
+            compare(figures.get(anchor, {}), base, better),
+            _weight(metric, figures.get(anchor, {}), base),
+        )
         for anchor, expected in EXPECTATIONS[metric].items()
     }
     missed = [anchor for anchor, mark in marks.items() if mark.as_expected is False]
@@ -209,12 +229,30 @@ def judge(metric: str, better: str, figures: Mapping[str, Figure]) -> Verdict:
     asked = [anchor for anchor, mark in marks.items() if mark.as_expected]
     if not any(marks[anchor].expected == "worse" for anchor in asked):
         return Verdict("not judged", "not judged: no anchor that it should see could be measured", marks)
-    return Verdict("informative", f"informative: ordered {', '.join(asked)}", marks)
+    few = [anchor for anchor, mark in marks.items() if _is_open(mark)]
+    beside = f"; too few clips to tell: {', '.join(few)}" if few else ""
+    return Verdict("informative", f"informative: ordered {', '.join(asked)}{beside}", marks)
 
 
-def _mark(expected: Expected, seen: Seen) -> Mark:
-    as_expected = None
-    if seen != "not measured":
-        demands = {"worse": seen == "worse", "not worse": seen != "worse", "cannot see": None}
-        as_expected = demands[expected.kind]
+def _mark(expected: Expected, seen: Seen, weight: Weight) -> Mark:
+    demands = {"worse": seen == "worse", "not worse": seen != "worse", "cannot see": None}
+    as_expected = None if seen == "not measured" else demands[expected.kind]
+    if weight == "none" or (weight == "if seen" and not as_expected):
+        as_expected = None
     return Mark(expected.kind, expected.why, seen, as_expected)
+
+
+def _weight(metric: str, figure: Figure, base: Figure) -> Weight:
+    """How far an anchor counts, by its number of clips."""
+    if _size(figure) >= _COMPARABLE * _size(base):
+        return "full"
+    return "none" if metric in _DEPEND_ON_NUMBER else "if seen"
+
+
+def _size(figure: Figure) -> int:
+    return figure.get("n", 0) + figure.get("unmeasured", 0)
+
+
+def _is_open(mark: Mark) -> bool:
+    """Whether something was demanded and measured, and could not be decided."""
+    return mark.as_expected is None and mark.expected != "cannot see" and mark.seen != "not measured"

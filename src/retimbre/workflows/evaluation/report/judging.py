@@ -15,7 +15,9 @@ from typing import Any, Literal, final
 from retimbre.core.errors import ConfigError
 from retimbre.listening.base import FittedEmbedder
 from retimbre.listening.catalog import embedder
+from retimbre.workflows.evaluation.report.anchors import REAL
 from retimbre.workflows.evaluation.report.expectations import judge
+from retimbre.workflows.evaluation.report.variety import same_sounds, same_vectors
 from retimbre.workflows.evaluation.sets.clips import Clips
 from retimbre.workflows.evaluation.sets.measure import MeasureOptions, measure
 
@@ -130,7 +132,8 @@ def check_embedders(embedders: Mapping[str, str], sample_rate: int) -> None:
         CheckpointError: A file is missing, damaged or of something else.
     """
     for name, file in embedders.items():
-        if isinstance(embedder(name, sample_rate, file), FittedEmbedder):
+        option = f"--embedder {name}=FILE"
+        if isinstance(embedder(name, sample_rate, file, option=option), FittedEmbedder):
             raise ConfigError(
                 f"the embedder {name!r} is learned from sounds before it hears any; a report takes finished ones"
             )
@@ -166,7 +169,8 @@ def measured_columns(
             found[address] = {
                 name: _measured(address[0], reference, clips, heard, advance) for name, clips in rows.items()
             }
-    return [_column(column, found[column.reported.command, column.embedder]) for column in columns]
+    doubt = same_sounds(reference, *(clips for name, clips in rows.items() if name == REAL))
+    return [_column(column, found[column.reported.command, column.embedder], doubt) for column in columns]
 
 
 def _measured(command: str, reference: Clips, clips: Clips, options: MeasureOptions, advance: Advance) -> Row:
@@ -182,7 +186,7 @@ def _measured(command: str, reference: Clips, clips: Clips, options: MeasureOpti
         advance()
 
 
-def _column(column: Column, results: Mapping[str, Row]) -> Row:
+def _column(column: Column, results: Mapping[str, Row], doubt: str) -> Row:
     reported = column.reported
     figures = {name: _figure(result, reported.key) for name, result in results.items()}
     settings = [result["settings"] for result in results.values() if "settings" in result]
@@ -192,6 +196,7 @@ def _column(column: Column, results: Mapping[str, Row]) -> Row:
         if own:
             figures[name]["settings"] = own
     label = reported.label if column.of_listener else f"{reported.label}, {column.embedder}"
+    doubt = doubt or same_vectors(results.get(REAL, {}).get("remarks", ()))
     return {
         "id": f"{reported.metric}[{column.embedder}]",
         "metric": reported.metric,
@@ -205,7 +210,7 @@ def _column(column: Column, results: Mapping[str, Row]) -> Row:
         "settings": shared,
         "remarks": shared_remarks({name: result.get("remarks", ()) for name, result in results.items()}),
         "figures": figures,
-        "verdict": dataclasses.asdict(judge(reported.metric, reported.better, figures)),
+        "verdict": dataclasses.asdict(judge(reported.metric, reported.better, figures, doubt)),
     }
 
 

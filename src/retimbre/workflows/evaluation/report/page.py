@@ -25,6 +25,7 @@ from retimbre.dsp.level import normalise_peak
 from retimbre.workflows.evaluation.report.anchors import ANCHORS, REAL
 from retimbre.workflows.evaluation.report.expectations import EXPECTATIONS
 from retimbre.workflows.evaluation.report.ranking import METRIC
+from retimbre.workflows.evaluation.report.remarks import contaminated, missing, of_sets
 from retimbre.workflows.report.audio import data_uri, sound_uri
 from retimbre.workflows.report.page import fill
 from retimbre.workflows.report.rainbow import rainbow_axes
@@ -39,9 +40,10 @@ _SIGNS = {True: ("✓", "yes"), False: ("✗", "no"), None: ("–", "blind")}
 # What is left free at both ends of a strip, in percent of its width.
 _STRIP_MARGIN = 4.0
 _LISTENING = (
-    "The same clips for every set that answers them; a set that is no answer to a clip shows a sound of its own. All "
-    "are brought to one peak. In a rainbowgram pitch is up, lightness is level, and hue is how far a partial lies from "
-    "the nearest quarter tone: steady partials keep their colour, broken phases are speckled."
+    "The same clips for every set that has them, by the names of their files; a set without a sound of that name shows "
+    "one of its own, with its name. All are brought to one peak. In a rainbowgram pitch is up, lightness is level, and "
+    "hue is how far a partial lies from the nearest quarter tone: steady partials keep their colour, broken phases are "
+    "speckled."
 )
 
 
@@ -94,14 +96,14 @@ def _page(result: Row, clips: Sequence[ListenedClip]) -> Row:
         "lead": f"Beside the real sounds of {settings['real']}. {settings['halves']['says']}",
         "facts": [
             ("Sets judged", str(len(models))),
-            ("Clips of each", str(next(row["clips"] for row in result["rows"] if row["name"] == REAL))),
+            ("Clips", _clips(result)),
             ("Length and rate", f"{settings['seconds']:g} s, {settings['sample_rate']} Hz"),
             ("Embedders", ", ".join(settings["embedders"])),
             ("Intervals", f"95 %, {settings['resamples']} resamples"),
             ("Seed", str(settings["seed"])),
         ],
-        "warnings": _warnings(result),
-        "remarks": _remarks(result),
+        "warnings": [*missing(result), *contaminated(result)],
+        "remarks": of_sets(result),
         "says": [*result["ranking"]["says"], *result["ranking"]["pairs"], _trust(result["measures"])],
         "anchors": anchors,
         "verdicts": [
@@ -120,16 +122,14 @@ def _page(result: Row, clips: Sequence[ListenedClip]) -> Row:
     }
 
 
-def _warnings(result: Row) -> list[str]:
-    """What is missing from the page."""
-    left_out = [f"{name} is left out: {why}" for name, why in result["left_out"].items()]
-    return [*result["failed"], *left_out]
-
-
-def _remarks(result: Row) -> list[str]:
-    """What is to be known of the sets themselves."""
-    lines = [f"{row['name']}: {remark}" for row in result["rows"] for remark in row["remarks"]]
-    return [*dict.fromkeys([*lines, *result["remarks"]])]
+def _clips(result: Row) -> str:
+    """How many clips the reference and the sets have; once for the sets if all have as many."""
+    counts = {row["name"]: row["clips"] for row in result["rows"] if row["kind"] != "anchor"}
+    told = [f"{result['settings']['halves']['reference']} reference"]
+    if len(set(counts.values())) == 1:
+        return ", ".join([*told, f"{counts[REAL]} of each set"])
+    models = [f"{count} {name}" for name, count in counts.items() if name != REAL]
+    return ", ".join([*told, f"{counts[REAL]} {REAL}", *models])
 
 
 def _trust(measures: Sequence[Row]) -> str:

@@ -18,27 +18,28 @@ from typing import Any, final
 import torch
 
 import retimbre
-from retimbre.core.errors import ConfigError, ExistsError
-from retimbre.core.files import write_json, write_text
+from retimbre.core.errors import ConfigError
+from retimbre.core.files import free_files, write_json, write_text
 from retimbre.metrics.bootstrap import Bootstrap
 from retimbre.training.devices import describe, pick_device
 from retimbre.workflows.evaluation.report import damage
 from retimbre.workflows.evaluation.report.anchors import (
     REAL,
-    SILENCE,
     Halves,
     Split,
     make_anchors,
     split_halves,
 )
 from retimbre.workflows.evaluation.report.judging import check_embedders, measured_columns, num_figures
+from retimbre.workflows.evaluation.report.listened import listened_clips
 from retimbre.workflows.evaluation.report.notes import note_columns
-from retimbre.workflows.evaluation.report.page import ListenedClip, ListenedSound, write_page
+from retimbre.workflows.evaluation.report.page import ListenedClip, write_page
 from retimbre.workflows.evaluation.report.ranking import METRIC, rank
 from retimbre.workflows.evaluation.report.rows import JudgedSet, anchor_rows, model_rows
 from retimbre.workflows.evaluation.report.scores import scores_csv
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, Clips, open_clips
 from retimbre.workflows.evaluation.sets.measure import NO_CACHE_NAME, MeasureOptions
+from retimbre.workflows.evaluation.sets.pairing import num_shared
 
 SCORES_FILE, TABLE_FILE, PAGE_FILE = "scores.json", "scores.csv", "report.html"
 DEFAULT_EMBEDDERS = ("statistics", "random-features", "listener")
@@ -123,10 +124,10 @@ def evaluate_report(
 
     Raises:
         UserError: The real sounds cannot be used, or the only model cannot.
-        ExistsError: There is a report already.
+        ExistsError: There is a report already, or `out` is a file.
     """
     options = options or ReportOptions()
-    files = _free_files(out, force=force)
+    files = free_files(out, SCORES_FILE, TABLE_FILE, PAGE_FILE, force=force)
     judged = _Judged.gathered([*models, *options.fakes], Path(real), options, progress)
     result = judged.result(progress)
     if files:
@@ -134,16 +135,6 @@ def evaluate_report(
         write_text(files[TABLE_FILE], scores_csv(result))
         write_json(files[SCORES_FILE], result)
     return result
-
-
-def _free_files(out: str | Path, *, force: bool) -> dict[str, Path]:
-    if not str(out):
-        return {}
-    files = {name: Path(out) / name for name in (SCORES_FILE, TABLE_FILE, PAGE_FILE)}
-    there = [name for name, path in files.items() if path.exists()]
-    if there and not force:
-        raise ExistsError(f"{out} holds {', '.join(there)} already; --force replaces them")
-    return files
 
 
 @final
@@ -206,11 +197,13 @@ class _Judged:
         if self.options.notes:
             chance = Bootstrap(resamples=how.resamples, seed=how.seed)
             measures += note_columns(sets, self.training or reference, chance, steps.advance)
-        ranking = rank(measures, [row.name for row in self.rows if row.kind == "model"])
+        models = [row for row in self.rows if row.kind == "model"]
+        held = {row.name: (num_shared(reference, row.clips), len(row.clips)) for row in self.rows}
+        ranking = rank(measures, [row.name for row in models], held)
         return {
             **_headline(measures, self.rows, ranking.by),
             "settings": self._settings(),
-            "rows": [_row(row) for row in self.rows],
+            "rows": [_row(row) | {"in_reference": held[row.name][0]} for row in self.rows],
             "left_out": self.left_out,
             "measures": measures,
             "ranking": {
@@ -256,21 +249,7 @@ class _Judged:
 
     def listened(self) -> list[ListenedClip]:
         """The clips that the page carries: evenly chosen from the real ones, and what each set has for them."""
-        other = self.halves.other
-        count = min(self.options.listened, len(other))
-        return [self._listened(round((place + 0.5) * len(other) / count - 0.5)) for place in range(count)]
-
-    def _listened(self, index: int) -> ListenedClip:
-        order = {"real": 0, "model": 1, "anchor": 2}
-        sounds: list[ListenedSound] = []
-        for row in sorted(self.rows, key=lambda row: order[row.kind]):
-            if row.name == SILENCE:
-                continue
-            place = index % len(row.clips)
-            name = row.clips.names[place]
-            own = "" if name == self.halves.other.names[index] else name
-            sounds.append(ListenedSound(row.name, own, row.clips.audio([place])[0], row.clips.sample_rate))
-        return ListenedClip(self.halves.other.names[index], sounds)
+        return listened_clips(self.rows, self.halves.other, self.options.listened)
 
 
 @final

@@ -13,7 +13,7 @@ from typing import Literal, final
 import torch
 
 from retimbre.core.errors import ConfigError, UserError
-from retimbre.workflows.evaluation.report.anchors import REAL, Anchor, Halves, drawn
+from retimbre.workflows.evaluation.report.anchors import REAL, Anchor, Halves, drawn, fewer_clips
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, Clips, TransformedClips
 from retimbre.workflows.evaluation.sets.embed import batches
 from retimbre.workflows.evaluation.sets.models import sounds_of
@@ -46,7 +46,11 @@ def anchor_rows(anchors: Sequence[Anchor]) -> list[JudgedSet]:
     """The anchors as rows; what has to be computed is computed once and kept on disk."""
     return [
         JudgedSet(
-            anchor.name, "real" if anchor.name == REAL else "anchor", _computed(anchor.clips), anchor.says
+            anchor.name,
+            "real" if anchor.name == REAL else "anchor",
+            _computed(anchor.clips),
+            anchor.says,
+            anchor.remarks,
         )
         for anchor in anchors
     ]
@@ -98,10 +102,7 @@ def _model_row(shown: str, clips: Clips, other: Clips, seed: int) -> JudgedSet:
     if count > len(other):
         clips = drawn(clips, len(other), clips.name, seed)
         remarks.append(f"{len(other)} of its {count} clips were drawn, as many as there are real ones")
-    elif count < len(other):
-        remarks.append(
-            f"it has {count} clips and real/real {len(other)}: figures that depend on the number do not compare"
-        )
+    remarks += fewer_clips(count, len(other))
     return JudgedSet(shown, "model", clips, f"{len(clips)} sounds of {clips.name}.", tuple(remarks))
 
 

@@ -27,6 +27,9 @@ from retimbre.training import checkpoint
 
 KIND = "vectors"
 
+NO_CACHE_NAME = "none"
+"""What a user names to keep nothing."""
+
 Tables = dict[str, Float[Tensor, "clips ..."]]
 """What is computed in one pass over a set, by name: a row for each clip."""
 
@@ -70,6 +73,13 @@ class VectorCache:
         made = make()
         _write(path, about, made)
         return made
+
+
+def cache_named(name: str) -> VectorCache:
+    """The cache that a user names: a folder, `none` for no cache, or nothing for the user's own folder."""
+    if name == NO_CACHE_NAME:
+        return VectorCache()
+    return VectorCache(Path(name) if name else default_folder())
 
 
 def _read(path: Path, about: Mapping[str, Any]) -> Tables | None:

@@ -4,9 +4,13 @@
 
 A classifier is asked once for all it has to say: the logits and the features of every attribute and its embedding are
 one table, so that the inception scores and kernel distances of pitch and of family cost one pass between them.
+
+The last digits of a vector depend on the batch that it was computed in. So a window that occurs again in a set, sample
+for sample, is not heard again: it has the vector that it had before, and equal sounds are equal in every measure.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -61,7 +65,7 @@ def embedded(
         ConfigError: Another rate, an embedder that has to be fitted first, clips shorter than a window, or vectors
             that are not finite.
     """
-    _check_rate(clips, embedder.sample_rate)
+    _check_rate(clips, embedder.sample_rate, "embedder")
     if isinstance(embedder, FittedEmbedder) and not bool(embedder.is_fitted):
         raise ConfigError(
             f"{type(embedder).__name__} is learned from sounds before it hears any, which makes its distances depend "
@@ -70,13 +74,17 @@ def embedded(
     per_clip = num_windows(clips.num_samples, clips.sample_rate, framing)
     embedder.eval().to(device)
 
-    def hear(audio: Tensor) -> Tables:
-        heard = windows(audio, clips.sample_rate, framing).flatten(0, 1)
-        parts = [embedder(some.to(device)) for some in heard.split(ROWS_AT_ONCE)]
-        return {"vectors": torch.cat(parts).unflatten(0, (len(audio), per_clip))}
+    def cut(audio: Tensor) -> Tensor:
+        return windows(audio, clips.sample_rate, framing).flatten(0, 1)
+
+    def hear(sounds: Tensor) -> Tables:
+        return {"vectors": torch.cat([embedder(some.to(device)) for some in sounds.split(ROWS_AT_ONCE)])}
+
+    def make() -> Tables:
+        return {"vectors": _heard(clips, cut, hear, progress)["vectors"].unflatten(0, (len(clips), per_clip))}
 
     about = _about(clips, device) | {"embedder": embedder.identity(), "framing": dataclasses.asdict(framing)}
-    table = cache.kept(about, lambda: _heard(clips, hear, progress))["vectors"]
+    table = cache.kept(about, make)["vectors"]
     return _vectors(table.half() if framing.storage == "float16" else table)
 
 
@@ -135,17 +143,17 @@ def _answers(
     device: torch.device,
 ) -> Vectors:
     check_attribute(listener, wanted.partition(" ")[2])
-    _check_rate(clips, listener.sample_rate)
+    _check_rate(clips, listener.sample_rate, "listener")
     listener.eval().to(device)
 
-    def hear(audio: Tensor) -> Tables:
-        heard = listener(audio.to(device))
+    def hear(sounds: Tensor) -> Tables:
+        heard = listener(sounds.to(device))
         tables = {"embedding": heard.embedding}
         tables |= {f"logits {name}": table for name, table in heard.logits.items()}
         return tables | {f"features {name}": table for name, table in heard.features.items()}
 
     about = _about(clips, device) | {"listener": listener.identity()}
-    return _vectors(cache.kept(about, lambda: _heard(clips, hear, progress))[wanted])
+    return _vectors(cache.kept(about, lambda: _heard(clips, lambda audio: audio, hear, progress))[wanted])
 
 
 def _about(clips: Clips, device: torch.device) -> dict[str, Any]:
@@ -158,16 +166,40 @@ def _about(clips: Clips, device: torch.device) -> dict[str, Any]:
     }
 
 
-def _heard(clips: Clips, hear: Callable[[Tensor], Tables], progress: Progress) -> Tables:
-    """All tables of a set; no more than a batch of it is in memory as sound."""
+def _heard(
+    clips: Clips,
+    cut: Callable[[Tensor], Float[Tensor, "sounds samples"]],
+    hear: Callable[[Float[Tensor, "sounds samples"]], Tables],
+    progress: Progress,
+) -> Tables:
+    """All tables of a set, a row for each sound that its clips are cut into.
+
+    No more than a batch of the set is in memory as sound, and none is heard twice.
+    """
     parts: list[Tables] = []
+    heard: dict[bytes, int] = {}
+    rows: list[int] = []
     done = 0
     for audio in batches(clips):
-        with torch.inference_mode():
-            parts.append({name: table.float().cpu() for name, table in hear(audio).items()})
+        sounds = cut(audio)
+        new: list[int] = []
+        for number, name in enumerate(_names(sounds)):
+            if name not in heard:
+                heard[name] = len(heard)
+                new.append(number)
+            rows.append(heard[name])
+        if new:
+            with torch.inference_mode():
+                parts.append({name: table.float().cpu() for name, table in hear(sounds[new]).items()})
         done += len(audio)
         progress(done, len(clips))
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    order = torch.tensor(rows)
+    return {name: torch.cat([part[name] for part in parts])[order] for name in parts[0]}
+
+
+def _names(sounds: Float[Tensor, "sounds samples"]) -> list[bytes]:
+    """A digest of each sound; adding 0 makes a zero of either sign the same."""
+    return [hashlib.sha256(sound.numpy().tobytes()).digest() for sound in (sounds.cpu() + 0.0).contiguous()]
 
 
 def batches(clips: Clips) -> Iterator[Float[Tensor, "rows samples"]]:
@@ -183,6 +215,9 @@ def _vectors(table: Float[Tensor, "clips *windows dim"]) -> Vectors:
     return Vectors(values, torch.arange(len(table)).repeat_interleave(per_clip))
 
 
-def _check_rate(clips: Clips, sample_rate: int) -> None:
+def _check_rate(clips: Clips, sample_rate: int, heard_by: str) -> None:
     if clips.sample_rate != sample_rate:
-        raise ConfigError(f"{clips.name} is at {clips.sample_rate} Hz, but is heard at {sample_rate} Hz")
+        raise ConfigError(
+            f"{clips.name} is at {clips.sample_rate} Hz, but the {heard_by} hears {sample_rate} Hz: --sample-rate "
+            f"{sample_rate}"
+        )

@@ -9,14 +9,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any, final
 
-from retimbre.core.errors import ExistsError
-from retimbre.core.files import write_json, write_text
+from retimbre.core.files import free_files, write_json, write_text
+from retimbre.metrics.distances.profiles import PROFILES
 from retimbre.training.devices import pick_device
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, open_clips
 from retimbre.workflows.evaluation.sets.embed import Progress, ignore
 from retimbre.workflows.evaluation.sets.halves import halves_by_lot
 from retimbre.workflows.evaluation.sets.measure import MeasureOptions, measure
-from retimbre.workflows.evaluation.sets.metrics import find_metric, reference_for
+from retimbre.workflows.evaluation.sets.metrics import check_profile, find_metric, reference_for
 from retimbre.workflows.evaluation.sets.models import answers_real, is_sound_folder, sounds_of
 
 SCORES_FILE, TEXT_FILE = "scores.json", "scores.txt"
@@ -64,10 +64,11 @@ def measure_sounds(
         AudioError: A folder is missing, or holds no sound that can be used.
         CheckpointError: The model, the embedder or the listener cannot be read, or the model makes no sounds.
         ConfigError: A name or option is unknown, or the sets cannot be measured.
-        ExistsError: There are scores already.
+        ExistsError: There are scores already, or `out` is a file.
     """
-    files = _free_files(out, force=force)
+    files = free_files(out, SCORES_FILE, TEXT_FILE, force=force)
     entry = find_metric(metric)
+    check_profile(entry, PROFILES[options.hearing.profile])
     # A model answers real clips even where the measure itself has no use for them.
     wanted = bool(options.real) and (entry.compares or not is_sound_folder(judged))
     real = open_clips(options.real, options.clips) if wanted else None
@@ -85,13 +86,3 @@ def measure_sounds(
         write_text(files[TEXT_FILE], "\n".join([result["line"], *result["remarks"]]) + "\n")
         write_json(files[SCORES_FILE], result)
     return result
-
-
-def _free_files(out: str | Path, *, force: bool) -> dict[str, Path]:
-    if not str(out):
-        return {}
-    files = {name: Path(out) / name for name in (SCORES_FILE, TEXT_FILE)}
-    there = [name for name, path in files.items() if path.exists()]
-    if there and not force:
-        raise ExistsError(f"{out} holds {', '.join(there)} already; --force replaces them")
-    return files

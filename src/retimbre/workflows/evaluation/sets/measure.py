@@ -23,10 +23,16 @@ from retimbre.metrics.bootstrap import Bootstrap
 from retimbre.metrics.distances.base import Distance, Measured, Score, Vectors
 from retimbre.metrics.distances.profiles import PROFILES
 from retimbre.training.devices import pick_device
+from retimbre.workflows.evaluation.sets.cache import NO_CACHE_NAME
 from retimbre.workflows.evaluation.sets.clips import Clips
 from retimbre.workflows.evaluation.sets.embed import Progress, ignore
-from retimbre.workflows.evaluation.sets.hearing import NO_CACHE_NAME, MeasureOptions, hear_sets
-from retimbre.workflows.evaluation.sets.metrics import SetMetric, find_metric, reference_for
+from retimbre.workflows.evaluation.sets.hearing import MeasureOptions, hear_sets
+from retimbre.workflows.evaluation.sets.metrics import (
+    SetMetric,
+    check_profile,
+    find_metric,
+    reference_for,
+)
 from retimbre.workflows.evaluation.sets.pairing import pair_remarks, set_remarks
 
 __all__ = ["NO_CACHE_NAME", "MeasureOptions", "measure", "settings_line"]
@@ -59,10 +65,11 @@ def measure(
     """
     options = options or MeasureOptions()
     entry = find_metric(metric)
+    profile = PROFILES[options.profile]
+    check_profile(entry, profile)
     reference = reference_for(entry, real)
     sets = [fake] if reference is None else [reference, fake]
     told = () if reference is None else pair_remarks(reference, fake)
-    profile = PROFILES[options.profile]
     heard = hear_sets(entry, sets, profile, options, progress)
     distance = profile.distance(entry.name)
     found = _measured(distance, heard.vectors, Bootstrap(resamples=options.resamples, seed=options.seed))

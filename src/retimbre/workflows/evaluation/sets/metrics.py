@@ -9,6 +9,7 @@ import dataclasses
 from typing import Literal, final
 
 from retimbre.core.errors import ConfigError, near_miss
+from retimbre.metrics.distances.profiles import PROFILES, Profile
 from retimbre.workflows.evaluation.sets.clips import Clips
 
 
@@ -59,6 +60,26 @@ def find_metric(name: str) -> SetMetric:
     if name not in SET_METRICS:
         raise ConfigError(f"there is no measure of sets {name!r}; {near_miss(name, SET_METRICS)}")
     return SET_METRICS[name]
+
+
+def check_profile(metric: SetMetric, profile: Profile) -> None:
+    """Refuses a published program's name on a number that it has no part in.
+
+    What an embedder hears is framed as the program did, whatever is measured. What a listener is asked is not, so a
+    profile that has no arithmetic of its own for a measure of notes would change nothing but the name.
+
+    Raises:
+        ConfigError: It would.
+    """
+    if metric.hears == "embedder" or profile.name == "default" or metric.name in profile.replaced:
+        return
+    taken = [
+        each.name for each in PROFILES.values() if each.name == "default" or metric.name in each.replaced
+    ]
+    raise ConfigError(
+        f"the program of the profile {profile.name} has no {metric.title}, which takes --profile "
+        f"{' or '.join(taken)}"
+    )
 
 
 def reference_for(metric: SetMetric, real: Clips | None) -> Clips | None:

@@ -77,7 +77,10 @@ def make_pack(
 def partial_failure(content: dict[str, Any]) -> PartialFailure | None:
     """The error to end with where sounds could not be read; None where all could."""
     lines = content["failed"]
-    return PartialFailure(f"{len(lines)} sounds could not be read: {lines[0]}") if lines else None
+    if not lines:
+        return None
+    count = "1 sound" if len(lines) == 1 else f"{len(lines)} sounds"
+    return PartialFailure(f"{count} could not be read: {lines[0]}")
 
 
 def _check_free(folder: Path, *, force: bool) -> None:

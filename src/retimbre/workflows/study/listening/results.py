@@ -8,7 +8,8 @@
 Intervals and tests are those of `metrics.opinions`: for other listeners and other items. In a MUSHRA test listeners who
 do not recognise the hidden reference are left out first, as BS.1534-3 asks, and named. A difference of two systems is
 paired where they share items; it counts as found where its p-value, corrected for the number of pairs by Holm's method,
-is below 0.05. Otherwise the two are not distinguishable by this test, which is not to say that they are equal.
+is below 0.05. Otherwise the two are not distinguishable by this test, which is not to say that they are equal. Where
+all differences of a pair are one number, how much others would vary is unknown: there is no p-value, and nothing found.
 """
 
 from collections.abc import Iterable
@@ -101,7 +102,11 @@ def results(pack: Pack, answers: Answers) -> dict[str, Any]:
         "systems": systems,
         "pairs": pairs,
         "screened": screened,
-        "remarks": [*answers.remarks, *_remarks(answers, opinions, scored)],
+        "remarks": [
+            *answers.remarks,
+            *_remarks(answers, opinions, scored),
+            *_untested(pairs),
+        ],
     }
 
 
@@ -161,13 +166,26 @@ def _pair(answers: Answers, opinions: Opinions, first: int, second: int) -> dict
 
 
 def _correct(pairs: list[dict[str, Any]]) -> None:
-    """Adds the corrected p-values and what they decide; a pair without a p-value decides nothing."""
-    tested = [row for row in pairs if row["p"] is not None]
-    for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
-        row["holm_p"] = adjusted
-    for row in pairs:
-        row.setdefault("holm_p", None)
-        row["distinguishable"] = row["holm_p"] is not None and row["holm_p"] < _LEVEL
+    """Adds the corrected p-values and what they decide.
+
+    A pair without a p-value decides nothing, but counts among those that were compared.
+    """
+    corrected = holm([1.0 if row["p"] is None else row["p"] for row in pairs])
+    for row, adjusted in zip(pairs, corrected, strict=True):
+        row["holm_p"] = None if row["p"] is None else adjusted
+        row["distinguishable"] = row["p"] is not None and adjusted < _LEVEL
+
+
+def _untested(pairs: list[dict[str, Any]]) -> list[str]:
+    """Why pairs that have several scores have no p-value."""
+    lacking = [row for row in pairs if row["p"] is None and row["listeners"] * row["items"] > 1]
+    if not lacking:
+        return []
+    named = ", ".join(f"{row['first']} and {row['second']} ({row['value']:g})" for row in lacking)
+    return [
+        f"no test of {len(lacking)} of {len(pairs)} pairs, whose difference is the same over all listeners and items, "
+        f"so that nothing tells how much others would vary: {named}"
+    ]
 
 
 def _settings(pack: Pack, answers: Answers, opinions: Opinions) -> dict[str, Any]:
@@ -209,8 +227,8 @@ def _remarks(answers: Answers, opinions: Opinions, scored: list[int]) -> list[st
         scores = opinions.of(place).scores
         if len(scores) > 1 and bool((scores == scores[0]).all()):
             lines.append(
-                f"{answers.systems[place]}: all scores are {scores[0]:g}, so its interval has no width, which does "
-                "not mean that other scores cannot be"
+                f"{answers.systems[place]}: all {len(scores)} scores are {scores[0]:g}, so nothing tells how much "
+                "others would vary, and there is no interval"
             )
     if listeners < _ENOUGH_FOR_RANKS:
         lines.append(

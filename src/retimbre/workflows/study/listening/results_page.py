@@ -85,7 +85,8 @@ def _about_means(settings: Row) -> str:
 def _about_pairs() -> str:
     return (
         "Difference of the means, in pairs by listener and item where both systems have them. Pairs whose corrected "
-        "p-value is 0.05 or more are not distinguishable by this test, which is not to say that they are equal."
+        "p-value is 0.05 or more are not distinguishable by this test, which is not to say that they are equal. Where "
+        "the difference did not vary there is no test."
     )
 
 
@@ -119,8 +120,14 @@ def _pair_cells(row: Row) -> list[str]:
         _p(row["p"]),
         _p(row["holm_p"]),
         _p(row["signed_rank_p"]),
-        "differ" if row["distinguishable"] else "not distinguishable",
+        _finding(row),
     ]
+
+
+def _finding(row: Row) -> str:
+    if row["p"] is None:
+        return "no test"
+    return "differ" if row["distinguishable"] else "not distinguishable"
 
 
 def _interval(row: Row) -> str:

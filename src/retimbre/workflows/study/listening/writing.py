@@ -94,6 +94,10 @@ class PackWriter:
     def _reals(self, real: System | None) -> list[str]:
         """The names of the real sounds and of the anchors made of them."""
         if real is None:
+            self.remarks.append(
+                "no real sounds were given (--real), so there is no anchor: scores will say which system is liked "
+                "better, not how far any is from real"
+            )
             return []
         if self.options.mode == "mos":
             return [REAL, GRIFFIN_LIM]
