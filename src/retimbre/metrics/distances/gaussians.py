@@ -88,15 +88,22 @@ def frechet_distance(reference: Moments, estimate: Moments) -> float:
 
 
 def quick_distance(reference: Moments, estimate: Moments) -> float:
-    """The same three times as fast, to about 1e-7 of the traces: for the many sets that make an interval.
+    """The same four times as fast, to about 1e-6 of the traces: for the many sets that make an interval.
 
-    The eigenvalues of L^T B L, with A = L L^T, are the squares of the singular values; squaring halves the digits.
+    The eigenvalues of L^T B L, with A = L L^T, are the squares of the singular values; squaring halves the digits. Sets
+    with fewer vectors than dimensions have a singular A, which is lifted by 1e-12 of its trace to have an L.
     """
-    factor, failed = torch.linalg.cholesky_ex(reference.covariance)
+    covariance = reference.covariance
+    lift = torch.full_like(covariance.diagonal(), _LIFT * float(torch.trace(covariance)))
+    factor, failed = torch.linalg.cholesky_ex(covariance + lift.diag())
     if int(failed):
         return frechet_distance(reference, estimate)
     squares = torch.linalg.eigvalsh(factor.T @ estimate.covariance @ factor)
     return _distance(reference, estimate, squares.clamp_min(0.0).sqrt().sum())
+
+
+# Of the trace: its root, times the dimensions that are lifted, is what the distance is off by.
+_LIFT = 1e-12
 
 
 def _distance(reference: Moments, estimate: Moments, overlap: Float64[Tensor, ""]) -> float:
