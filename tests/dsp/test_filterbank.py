@@ -59,7 +59,6 @@ def test_a_filterbank_made_in_inference_mode_still_trains() -> None:
         mel_filterbank(16000, 500, 30, like=torch.zeros(0))
     power = torch.ones(251, 4, requires_grad=True)
     (mel_filterbank(16000, 500, 30, like=power) @ power).sum().backward()
-    assert power.grad is not None
     assert power.grad.sum() > 0
 
 

@@ -125,12 +125,10 @@ def test_gradients_are_finite_from_silence_to_full_scale(name: str, level: float
     audio = (level * noise(2, 2000)).requires_grad_()
     features = chosen.encode(audio)
     features.square().sum().backward()
-    assert audio.grad is not None
     assert audio.grad.isfinite().all()
     if chosen.invertible:
         leaf = features.detach().requires_grad_()
         chosen.decode(leaf, num_samples=2000).square().sum().backward()
-        assert leaf.grad is not None
         assert leaf.grad.isfinite().all()
 
 
@@ -157,7 +155,6 @@ def test_features_of_any_size_decode_to_finite_sound_and_those_of_100_have_finit
         assert audio.isfinite().all(), kind
         if kind == "random":
             audio.sum().backward()
-            assert leaf.grad is not None
             assert leaf.grad.isfinite().all()
 
 

@@ -71,7 +71,6 @@ def test_silence_is_silence_with_finite_gradients_both_ways(coordinates: Coordin
     back = coordinates.to_spectrum(channels)
     assert float(back.detach().abs().max()) <= 1e-12
     (channels.square().sum() + torch.view_as_real(back).sum()).backward()
-    assert parts.grad is not None
     assert parts.grad.isfinite().all()
 
 

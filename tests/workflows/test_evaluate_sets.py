@@ -287,3 +287,11 @@ def test_a_data_set_is_a_set_of_the_same_clips_as_the_files_it_was_made_of(folde
     halved = open_clips(place, dataclasses.replace(QUARTER, seconds=0.125, sample_rate=2 * RATE))
     assert (halved.num_samples, len(halved)) == (RATE // 4, 5)
     assert any("longer, and cut" in remark for remark in halved.remarks)
+
+
+def test_the_clips_of_a_data_set_are_half_a_minute_at_most_of_their_own_accord(tmp_path: Path) -> None:
+    audiofile.write(tmp_path / "long/tone.wav", tone(220.0, 31.0), RATE)
+    import_folder([tmp_path / "long"], tmp_path / "set", Cutting(sample_rate=RATE, seconds=31.0))
+    clips = open_clips(tmp_path / "set", dataclasses.replace(QUARTER, seconds=0))
+    assert clips.num_samples == 30 * RATE
+    assert clips.num_samples == open_clips(tmp_path / "long", ClipOptions(RATE, seconds=0)).num_samples

@@ -39,6 +39,9 @@ from retimbre.metrics.bootstrap import Bootstrap, Interval
 
 Better = Literal["lower", "higher"]
 
+NO_VARIETY = "it has no variety to measure"
+"""How the remark on a set ends whose vectors are all one; such a set is no yardstick."""
+
 # With so many clips each half has two, which can be compared with each other.
 _FEWEST_HALVED = 4
 
@@ -309,9 +312,7 @@ def _doubts(which: str, vectors: Vectors, name: str) -> list[str]:
         remarks.append(f"{which} has {vectors.num_clips} clips: too few for the interval to mean much")
     distinct = len(torch.unique(vectors.values, dim=0))
     if distinct == 1:
-        remarks.append(
-            f"all {len(vectors.values)} vectors of {which} are equal: it has no variety to measure"
-        )
+        remarks.append(f"all {len(vectors.values)} vectors of {which} are equal: {NO_VARIETY}")
     elif distinct < _DIFFERENT * len(vectors.values):
         remarks.append(f"{which} has {distinct} different vectors among {len(vectors.values)}: sounds repeat")
     return remarks

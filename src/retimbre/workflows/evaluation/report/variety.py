@@ -8,13 +8,11 @@ judge no measure, and neither do sounds that an embedder hears as one.
 
 from collections.abc import Iterable
 
+from retimbre.metrics.distances.base import NO_VARIETY
 from retimbre.workflows.evaluation.report.anchors import LEAST_PER_HALF
 from retimbre.workflows.evaluation.sets.clips import Clips
 from retimbre.workflows.evaluation.sets.embed import batches
 from retimbre.workflows.evaluation.sets.survey import digest_of
-
-# How a distance remarks (`metrics.distances.base`) that its vectors are all one.
-_ALL_EQUAL = "it has no variety to measure"
 
 
 def same_sounds(*sets: Clips) -> str:
@@ -34,7 +32,7 @@ def same_sounds(*sets: Clips) -> str:
 
 def same_vectors(remarks: Iterable[str]) -> str:
     """The remark on a figure of real/real by which all sounds are one to who heard them; empty if there is none."""
-    return next((remark for remark in remarks if remark.endswith(_ALL_EQUAL)), "")
+    return next((remark for remark in remarks if remark.endswith(NO_VARIETY)), "")
 
 
 def _digests(clips: Clips) -> list[str]:

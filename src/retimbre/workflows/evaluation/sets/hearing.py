@@ -43,9 +43,9 @@ class MeasureOptions:
         listener: What the measures of notes ask: a shipped name, a run folder or a file.
         attribute: What the plain inception score is of; the other measures have their own.
         profile: Whose arithmetic and framing, a name in `PROFILES`.
-        resamples: Of the bootstrap over clips.
+        resamples: Draws of clips behind the interval (`metrics.distances.base`).
         cache: The folder where vectors are kept; empty for the user's own, `none` for nowhere.
-        seed: Of the bootstrap.
+        seed: Of these draws.
         device: Where networks listen: `auto`, `cpu` or `cuda`.
     """
 

@@ -19,7 +19,7 @@ from retimbre.dsp.level import fit_length
 from retimbre.dsp.resample import resample
 from retimbre.workflows.evaluation.sets.base import ROWS_AT_ONCE, About, Clips, content_key
 from retimbre.workflows.evaluation.sets.labels import ClipLabels
-from retimbre.workflows.evaluation.sets.survey import ReadClip, remarks_on, surveyed
+from retimbre.workflows.evaluation.sets.survey import LONGEST_S, ReadClip, remarks_on, surveyed
 
 _OPENERS = {"recorded": RecordedSet.open, "rendered": RenderedSet.open}
 _LABELS = ("pitch", "velocity", "family", "instrument")
@@ -58,7 +58,7 @@ def stored_size(folder: Path) -> int:
 
 
 def open_stored(folder: Path, rows: Sequence[int], sample_rate: int, seconds: float) -> StoredClips:
-    """Clips of a data set at a rate and a length; 0 s stands for the set's own.
+    """Clips of a data set at a rate and a length; 0 s stands for the set's own, up to half a minute.
 
     Raises:
         DatasetError: The set is damaged, or of a kind without sounds of its own.
@@ -68,7 +68,7 @@ def open_stored(folder: Path, rows: Sequence[int], sample_rate: int, seconds: fl
         raise DatasetError(f"{folder}: a {kind} data set holds no sounds that can be judged")
     stored = _OPENERS[kind](folder)
     own_s = stored.header.num_samples / stored.header.sample_rate
-    num_samples = max(round((seconds or own_s) * sample_rate), 1)
+    num_samples = max(round((seconds or min(own_s, LONGEST_S)) * sample_rate), 1)
     names = _names(stored, rows)
     excess_s = own_s - num_samples / sample_rate
     looks = [
