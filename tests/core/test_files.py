@@ -1,6 +1,8 @@
 """Files appear whole or not at all, and equal content has equal fingerprints."""
 
+import csv
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retimbre.core.errors import ExistsError
-from retimbre.core.files import fingerprint, free_files, sha256_of, whole_file, write_json, write_text
+from retimbre.core.files import (
+    csv_text,
+    fingerprint,
+    free_files,
+    sha256_of,
+    whole_file,
+    write_json,
+    write_text,
+)
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -106,3 +116,10 @@ def test_results_never_take_the_place_of_a_file(below: str, force: bool, tmp_pat
     with pytest.raises(ExistsError, match="/file is a file, but --out takes a folder"):
         free_files(tmp_path / "file" / below, "a.json", force=force)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "what was there"
+
+
+def test_rows_become_csv_that_reads_back_to_the_last_digit() -> None:
+    rows = [["name", "value"], ["a, b", 0.1 + 0.2], [None, 'a "quoted"\nline']]
+    read = list(csv.reader(io.StringIO(csv_text(rows))))
+    assert read == [["name", "value"], ["a, b", "0.30000000000000004"], ["", 'a "quoted"\nline']]
+    assert float(read[1][1]) == 0.1 + 0.2

@@ -1,11 +1,13 @@
 """Files that appear whole or not at all and where nothing was before, and the fingerprints of their content."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes a whole JSON file, indented; a NaN or an infinity in it is a bug and raises ValueError."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV, one a line; None is an empty cell, and a float has just the digits that read back as it."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def sha256_of(path: Path) -> str:

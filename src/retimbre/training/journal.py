@@ -22,7 +22,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from retimbre.core.errors import MissingExtra, RetimbreError, UserError
-from retimbre.core.files import write_text
+from retimbre.core.files import csv_text, write_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -90,7 +90,7 @@ class Journal:
         if self.mirror is not None:
             self.mirror.resume_at(step)
         rows = read_journal(self.path) if self.path.exists() else []
-        write_text(self.path, _as_text([Row._fields, *(row for row in rows if row.step <= step)]))
+        write_text(self.path, csv_text([Row._fields, *(row for row in rows if row.step <= step)]))
 
     def append(self, step: int, split: str, values: Mapping[str, float], *, seconds: float) -> None:
         """Adds one row per value, in one write of whole lines.
@@ -104,7 +104,7 @@ class Journal:
         # Rounded, since nobody reads a clock to the nanosecond; the values keep every bit.
         rows = [Row(step, split, name, float(value), round(seconds, 3)) for name, value in values.items()]
         with self.path.open("a", encoding="utf-8", newline="") as file:
-            file.write(_as_text(rows))
+            file.write(csv_text(rows))
         if self.mirror is not None:
             self.mirror.append(rows)
 
@@ -199,13 +199,6 @@ class Readings:
         self._unread.clear()
         self._unread_steps = 0
         self._read = {name: [(int(step), float(x)) for step, x in pairs] for name, pairs in state.items()}
-
-
-def _as_text(rows: Iterable[Iterable[object]]) -> str:
-    """CSV lines. Python writes a float with just the digits that read back as the same float."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def _parse_row(path: Path, number: int, line: list[str]) -> Row:

@@ -10,10 +10,8 @@ none can be right, and in silent clips there is nothing to hear; both are counte
     clips.csv       a row for each clip: its labels and the answers
 """
 
-import csv
 import dataclasses
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -21,7 +19,7 @@ import torch
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError, DatasetError
-from retimbre.core.files import free_files, write_json, write_text
+from retimbre.core.files import csv_text, free_files, write_json, write_text
 from retimbre.dsp.level import is_silent
 from retimbre.listening.listener import Listener, load_listener
 from retimbre.training import devices
@@ -225,7 +223,7 @@ def _remarks(answers: Answers) -> list[str]:
 
 def _confusion_csv(counted: dict[str, dict[str, int]]) -> str:
     columns = list(next(iter(counted.values()), {}))
-    return _csv([["family", *columns], *([true, *counts.values()] for true, counts in counted.items())])
+    return csv_text([["family", *columns], *([true, *counts.values()] for true, counts in counted.items())])
 
 
 def _clips_csv(listener: Listener, clips: Clips, answers: Answers) -> str:
@@ -242,10 +240,4 @@ def _clips_csv(listener: Listener, clips: Clips, answers: Answers) -> str:
                 "" if answers.silent[row] else classes[name][int(answers.given[name][row])],
             ]
         rows.append(cells)
-    return _csv(rows)
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    return csv_text(rows)

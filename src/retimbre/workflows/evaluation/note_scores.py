@@ -5,9 +5,7 @@ The headline is the first measure of the catalog that the set allows: the share 
 row per note with every reading, so that the note behind a strange figure can be found and heard.
 """
 
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
@@ -16,7 +14,7 @@ import torch
 
 import retimbre
 from retimbre.core.errors import AudioError
-from retimbre.core.files import free_files, write_json, write_text
+from retimbre.core.files import csv_text, free_files, write_json, write_text
 from retimbre.metrics.notes.readings import Readings
 from retimbre.training.devices import pick_device
 from retimbre.workflows.evaluation.note_readings import Progress, ignore, own_rows, partners
@@ -200,13 +198,12 @@ def _said(figure: dict[str, Any]) -> str:
 def _table(clips: Clips, columns: dict[str, Readings]) -> str:
     """A row per clip as CSV; a cell is empty where the clip lacks the property."""
     labels = clips.labels.known()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["clip", *(f"label_{name}" for name in labels), *columns])
-    for row, name in enumerate(clips.names):
-        cells = [_cell(readings, row) for readings in columns.values()]
-        writer.writerow([name, *(values[row] for values in labels.values()), *cells])
-    return text.getvalue()
+    titles = ["clip", *(f"label_{name}" for name in labels), *columns]
+    lines = (
+        [name, *(values[row] for values in labels.values()), *(_cell(each, row) for each in columns.values())]
+        for row, name in enumerate(clips.names)
+    )
+    return csv_text([titles, *lines])
 
 
 def _cell(readings: Readings, row: int) -> str:

@@ -10,9 +10,7 @@ Recordings that any of the models heard in training, which a model remembers by 
 One recording says nothing about others, so its figures stand without an interval.
 """
 
-import csv
 import dataclasses
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, final
@@ -24,7 +22,7 @@ import retimbre
 from retimbre.core import random
 from retimbre.core.config import dump
 from retimbre.core.errors import AudioError, ConfigError
-from retimbre.core.files import free_files, sha256_of, write_json, write_text
+from retimbre.core.files import csv_text, free_files, sha256_of, write_json, write_text
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import fit_length
 from retimbre.dsp.resample import resample
@@ -294,13 +292,11 @@ def _figure(interval: Interval) -> dict[str, Any]:
 
 def _rows(heard: Heard, scores: dict[str, Scores]) -> str:
     """A line for each recording, model and reading."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["recording", "pitch_hz", "gate_s", "model", "reading", *SUITE_MEASURES])
+    rows = [["recording", "pitch_hz", "gate_s", "model", "reading", *SUITE_MEASURES]]
     for index, (name, target) in enumerate(zip(heard.names, heard.targets, strict=True)):
         note = [f"{target.hint.pitch_hz:.2f}", f"{target.hint.gate_s:.3f}"]
         for model, readings in scores.items():
             for reading, by_measure in readings.items():
                 values = [f"{float(by_measure[measure][index]):.5f}" for measure in SUITE_MEASURES]
-                writer.writerow([name, *note, model, reading, *values])
-    return text.getvalue()
+                rows.append([name, *note, model, reading, *values])
+    return csv_text(rows)

@@ -1,9 +1,9 @@
 """The figures of a report as one flat table: a line per measure, embedder and set, for a spreadsheet or a plot."""
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
+
+from retimbre.core.files import csv_text
 
 COLUMNS: tuple[str, ...] = (
     "metric", "embedder", "set", "kind", "value", "low", "high", "n", "unit", "better", "verdict", "expected", "seen",
@@ -17,14 +17,13 @@ def scores_csv(result: Mapping[str, Any]) -> str:
     Args:
         result: As `scores.json` has it.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
     kinds = {row["name"]: row["kind"] for row in result["rows"]}
-    for measure in result["measures"]:
-        for name, figure in measure["figures"].items():
-            writer.writerow(_line(measure, name, figure) | {"kind": kinds[name]})
-    return text.getvalue()
+    lines = (
+        _line(measure, name, figure) | {"kind": kinds[name]}
+        for measure in result["measures"]
+        for name, figure in measure["figures"].items()
+    )
+    return csv_text([COLUMNS, *([line[column] for column in COLUMNS] for line in lines)])
 
 
 def _line(measure: Mapping[str, Any], name: str, figure: Mapping[str, Any]) -> dict[str, Any]:
