@@ -27,7 +27,7 @@ from retimbre.workflows.training.kind import Session
 from retimbre.workflows.training.listener import prepare
 from retimbre.workflows.training.listener_run import ListenerDataConfig, ListenerRun
 from retimbre.workflows.training.note_clips import NoteClips
-from retimbre.workflows.training.note_pool import NotePool, open_corpus, render_pool
+from retimbre.workflows.training.note_pool import NotePool, PoolSettings, _opened, render_pool
 from retimbre.workflows.training.run import read_matching_run, read_run
 
 TINY = """
@@ -64,7 +64,7 @@ def run_file(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pool() -> NotePool:
-    return render_pool(DATA, TASK, "train", most=12, seed=1)
+    return render_pool(PoolSettings.of_listener(DATA, TASK, 1), "train", most=12)
 
 
 def journal(folder: Path) -> list[list[str]]:
@@ -140,7 +140,7 @@ def test_a_pool_holds_the_labelled_notes_of_one_part_at_a_peak_of_one(pool: Note
     torch.testing.assert_close(
         pool.audio(torch.arange(12)).abs().amax(dim=1), torch.ones(12), atol=1e-4, rtol=0
     )
-    with open_corpus("notes", DATA, TASK, 1) as (source, size):
+    with _opened("notes", PoolSettings.of_listener(DATA, TASK, 1)) as (source, size):
         instruments = {part: set() for part in ("train", "valid", "test")}
         for entry in source.entries(range(size)):
             instruments[entry.part].add(entry.instrument)
@@ -150,7 +150,7 @@ def test_a_pool_holds_the_labelled_notes_of_one_part_at_a_peak_of_one(pool: Note
 
 
 def test_the_same_settings_render_the_same_notes_and_more_of_them_begin_alike(pool: NotePool) -> None:
-    more = render_pool(DATA, TASK, "train", most=20, seed=1)
+    more = render_pool(PoolSettings.of_listener(DATA, TASK, 1), "train", most=20)
     assert torch.equal(more.samples[:12], pool.samples)
     assert more.pitch[:12] == pool.pitch
 
@@ -163,7 +163,7 @@ def test_both_corpora_are_heard_in_equal_shares(tmp_path: Path) -> None:
     data = ListenerDataConfig(
         notes=10, instruments=3, soundfont=str(font), seconds=0.1, clip_s=(0.1,), augment=False
     )
-    pool = render_pool(data, TASK, "train", most=10, seed=0)
+    pool = render_pool(PoolSettings.of_listener(data, TASK, 0), "train", most=10)
     assert pool.corpus.bincount().tolist() == [10, 10]
     clips = NoteClips(pool, data, TASK, 0)
     rows = whole(400)

@@ -11,12 +11,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 
 # Work that is done sooner shows no progress.
 QUICK_S = 2.0
+
+
+class Advance(Protocol):
+    """Moves a progress bar on by an amount; its title stays if no other is given."""
+
+    def __call__(self, amount: float, title: str = "", /) -> None:
+        """Moves it on."""
 
 
 def show(text: str) -> None:
@@ -52,23 +59,34 @@ def counted(number: int, thing: str) -> str:
 
 def show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as aligned columns under the keys of the first; a dash stands for what a row lacks."""
+    for line in _table(rows):
+        show(line)
+
+
+def say_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The same as a message that is not a result, to standard error."""
+    for line in _table(rows):
+        say(line)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not rows:
         return
     names = list(rows[0])
     cells = [names] + [[_cell(row.get(name)) for name in names] for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
     for line in cells:
-        show("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 @contextlib.contextmanager
-def progress(title: str, total: float) -> Iterator[Callable[[float], None]]:
+def progress(title: str, total: float) -> Iterator[Advance]:
     """Yields a function to call with the amount done since the last call; `total` is the amount there is.
 
     The bar is for terminals and for work that takes its time: it appears after two seconds, and goes when all is done.
     """
     if not sys.stderr.isatty():
-        yield lambda amount: None
+        yield lambda amount, title="": None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -78,8 +96,8 @@ def progress(title: str, total: float) -> Iterator[Callable[[float], None]]:
     task = bar.add_task(title, total=total)
     shown_from = time.monotonic() + QUICK_S
 
-    def advance(amount: float) -> None:
-        bar.advance(task, amount)
+    def advance(amount: float, title: str = "", /) -> None:
+        bar.update(task, advance=amount, description=title or None)
         if time.monotonic() >= shown_from:
             bar.start()
 
@@ -87,6 +105,30 @@ def progress(title: str, total: float) -> Iterator[Callable[[float], None]]:
         yield advance
     finally:
         bar.stop()
+
+
+@contextlib.contextmanager
+def steps(title: str, total: int, clips_after: Callable[[int], int]) -> Iterator[Callable[[int], None]]:
+    """A progress bar of a training, to be told every step that is reached; it shows how many clips a second takes.
+
+    Args:
+        title: What is trained.
+        total: The last step.
+        clips_after: How many clips all steps up to one take together.
+    """
+    with progress(title, total=total) as advance:
+        done, first_clips, first_s = 0, 0, 0.0
+
+        def tell(reached: int) -> None:
+            nonlocal done, first_clips, first_s
+            clips, now_s = clips_after(reached), time.monotonic()
+            if not done:  # whatever earlier sessions did took none of this one's time
+                first_clips, first_s = clips, now_s
+            rate = (clips - first_clips) / max(now_s - first_s, 1e-9)
+            advance(reached - done, f"{title} at {rate:,.4g} images/s" if rate else title)
+            done = reached
+
+        yield tell
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def train(
     ] = -1,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Make two steps, print the settings, sizes and times, write nothing."),
+        typer.Option("--dry-run", help="Make a few steps, print sizes, times and memory, write nothing."),
     ] = False,
     environment: Annotated[
         bool,
@@ -134,15 +134,13 @@ def _train(title: str, config: Any, session: Any) -> dict[str, Any]:
 
     if not session.world.is_first:
         return run_session(config, session)
-    with console.progress(title, total=config.train.steps) as advance:
-        reached = 0
-
-        def tell(progress: Any) -> None:
-            nonlocal reached
-            advance(progress.step - reached)
-            reached = progress.step
-
-        manifest = run_session(config, dataclasses.replace(session, progress=tell))
+    with console.steps(title, config.train.steps, config.clips_after) as tell:
+        watched = dataclasses.replace(
+            session,
+            progress=lambda progress: tell(progress.step),
+            announce=lambda census: console.say_table(census.rows()),
+        )
+        manifest = run_session(config, watched)
     if not manifest["finished"]:
         console.say(f"stopped at step {manifest['step']} of {manifest['steps']}; run it again to continue")
     return manifest
@@ -152,6 +150,7 @@ def _show(result: dict[str, Any], json: bool) -> None:
     if json:
         console.show_json(result)
         return
+    console.show_table(result.get("trials", []))
     for name, value in result.items():
         if not isinstance(value, dict | list):
             console.show(f"{name}: {value}")

@@ -49,6 +49,8 @@ class FitConfig:
     """Steps between two writings of `last`; it is also written when training stops."""
     keep_every: int = 0
     """Steps between two snapshots that are kept for good."""
+    samples_every: int = 0
+    """Steps between two calls of `Records.illustrate`, which the last step has, too."""
     patience: int = 0
     """Validations in a row without a new best, after which training stops."""
     minutes: float = 0.0
@@ -74,6 +76,8 @@ class Records:
 
     journal: Journal
     checkpoints: Checkpoints
+    illustrate: Callable[[int], object] = lambda step: None
+    """Writes down what the task makes after a step; called in the first process, before that step is saved."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,9 +138,9 @@ class _Run(Generic[Batch]):
     num_stale: int = 0
     """Validations since the best one."""
 
-    def is_due(self, every: int) -> bool:
+    def is_due(self, every: int, *, last_too: bool = False) -> bool:
         """Whether something done every so many steps is done after this one."""
-        return every > 0 and self.step % every == 0
+        return every > 0 and (self.step % every == 0 or (last_too and self.step == self.config.steps))
 
     def save(self, *paths: Path) -> None:
         """Writes the state; what must not be saved is found by all processes, and the first one writes."""
@@ -190,6 +194,7 @@ def fit(
         _log(run)
         if is_validated:
             _validate(run, validation)
+        _illustrate(run)
         now_s = watch.clock()
         run.seconds = now_s - origin_s
         reason = _reason_to_stop(run, now_s - session_start_s)
@@ -210,12 +215,7 @@ def _resume(run: _Run[Any]) -> None:
         run.best = None if state["best"] is None else Best(**state["best"])
         run.readings.load_state_dict(state["readings"])
         run.task.load_state_dict(state["task"])
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # what torch raises for a state that does not fit
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # the last is torch's
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path}: does not fit what is being trained: {reason}") from error
     if begun_seed != run.config.seed:
@@ -239,15 +239,14 @@ def _start_alike(run: _Run[Any]) -> None:
 
 def _log(run: _Run[Any]) -> None:
     """Writes the means since the last row, when a row is due or no further step will come."""
-    if run.is_due(run.config.log_every) or run.step == run.config.steps:
+    if run.is_due(run.config.log_every, last_too=True):
         _write(run, "train", run.readings.take_means())
 
 
 def _validate(run: _Run[Batch], validation: Sequence[Batch]) -> None:
     """Measures the task on held-out data, when that is due, and keeps its state if it is the best so far."""
     config = run.config
-    is_last = run.step == config.steps and config.validate_every > 0
-    if not (is_last or run.is_due(config.validate_every)):
+    if not run.is_due(config.validate_every, last_too=True):
         return
     # Before the measuring, so that a diverged step is reported as such and not as a bad validation.
     run.readings.settle()
@@ -266,6 +265,15 @@ def _validate(run: _Run[Batch], validation: Sequence[Batch]) -> None:
         run.save(run.records.checkpoints.best)
     else:
         run.num_stale += 1
+
+
+def _illustrate(run: _Run[Any]) -> None:
+    """Has samples made, when they are due: none of a task that has diverged, which is an error."""
+    if run.is_due(run.config.samples_every, last_too=True):
+        run.readings.settle()
+        _state(run)  # raises RetimbreError for weights that are not numbers
+        if run.world.is_first:
+            run.records.illustrate(run.step)
 
 
 def _is_better(value: float, best: Best | None, config: FitConfig) -> bool:
@@ -294,10 +302,9 @@ def _reason_to_stop(run: _Run[Any], session_s: float) -> StopReason | None:
 def _save(run: _Run[Any], reason: StopReason | None) -> None:
     """Writes the checkpoints that are due, `last` at the end: whatever it promises then exists."""
     checkpoints = run.records.checkpoints
-    is_final = reason in ("steps", "patience")
     wanted = {
         checkpoints.at(run.step): run.is_due(run.config.keep_every),
-        checkpoints.final: is_final,
+        checkpoints.final: reason in ("steps", "patience"),
         checkpoints.last: reason is not None or run.is_due(run.config.checkpoint_every),
     }
     run.save(*(path for path, is_wanted in wanted.items() if is_wanted))

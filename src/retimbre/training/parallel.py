@@ -16,6 +16,11 @@ A `World` is what a process knows of the others; `ALONE` is the world of one pro
 nothing. Decisions that could differ between processes (a clock, a file that only some see) are taken by the first and
 told to the rest; everything else follows from numbers that all of them have, so it needs no talk.
 
+A layer that compares the rows of a batch (a critic's minibatch deviation) has to see those of the others, and its
+gradient has to find the way back: what a row adds to another process's loss counts there, too. `World.gather` brings
+the rows together; its derivative hands every process the sum of what all of them made of its rows, and the derivative
+of that is a gathering again. So it may be differentiated twice, as penalties on slopes do.
+
 References:
     Goyal et al. (2017), Accurate, large minibatch SGD, https://arxiv.org/abs/1706.02677
 """
@@ -23,7 +28,7 @@ References:
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Shaped
@@ -110,6 +115,17 @@ class World:
         self._sum(summed)
         return summed
 
+    def gather(self, rows: Float[Tensor, "rows ..."], share: Share) -> Float[Tensor, "total ..."]:
+        """The rows of all processes in the order of the global batch, differentiably and more than once.
+
+        All processes must differentiate what they make of it, the same number of times and in the same order.
+
+        Args:
+            rows: This process's.
+            share: Which of the global batch they are.
+        """
+        return rows if self.size == 1 else _Gather.apply(rows, share, self)  # pyright: ignore[reportReturnType]
+
     def first_number(self, number: int) -> int:
         """The first process's number."""
         return round(self.total(torch.tensor([number * self.is_first], dtype=torch.float64)).item())
@@ -145,6 +161,37 @@ class World:
 
 
 ALONE = World()
+
+
+class _Gather(torch.autograd.Function):
+    """Rows of one process to rows of all."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, share: Share, world: World) -> Tensor:
+        ctx.share, ctx.world = share, world
+        everyone = rows.new_zeros(share.total, *rows.shape[1:])
+        everyone[share.rows] = rows
+        world._sum(everyone)
+        return everyone
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, None, None]:
+        return _SumOwn.apply(gradients[0], ctx.share, ctx.world), None, None
+
+
+class _SumOwn(torch.autograd.Function):
+    """Values for all rows, of which every process has other ones, to the sums of those for a process's own rows."""
+
+    @staticmethod
+    def forward(ctx: Any, everyone: Tensor, share: Share, world: World) -> Tensor:
+        ctx.share, ctx.world = share, world
+        summed = everyone.clone(memory_format=torch.contiguous_format)
+        world._sum(summed)
+        return summed[share.rows]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, None, None]:
+        return _Gather.apply(gradients[0], ctx.share, ctx.world), None, None
 
 
 @contextlib.contextmanager

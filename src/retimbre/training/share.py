@@ -7,13 +7,19 @@ not divide evenly, the first shares are one row longer. What is averaged over th
 length of the shares (`Share.weight`), or the rows of the short ones would count for more.
 
 A layer deep inside a network sees its rows only. One that draws random numbers has to know which rows of the whole they
-are (`dropout`), so a task says it for the time of an update: `with share_of_batch(share): ...`.
+are (`dropout`), so a task says it for the time of an update: `with share_of_batch(share): ...`. A layer that compares
+the rows of a batch needs those of the other processes as well; where the task also names the processes,
+`with share_of_batch(share, world): ...`, it can ask for them (`current_processes`).
 """
 
 import contextlib
 import contextvars
 import dataclasses
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +59,33 @@ def share_of(total: int, rank: int, num_ranks: int) -> Share:
     return Share(first, rows_each + (rank < left_over), total)
 
 
-_CURRENT: contextvars.ContextVar[Share | None] = contextvars.ContextVar("share", default=None)
+@runtime_checkable
+class Processes(Protocol):
+    """What a layer may ask of the processes that train together: `parallel.World`."""
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+        ...
+
+    def share(self, batch_size: int) -> Share:
+        """The rows of a global batch that this process has."""
+        ...
+
+    def gather(self, rows: Float[Tensor, "rows ..."], share: Share) -> Float[Tensor, "total ..."]:
+        """The rows of all processes, differentiably."""
+        ...
+
+
+_CURRENT: contextvars.ContextVar[tuple[Share, Processes | None] | None] = contextvars.ContextVar(
+    "share", default=None
+)
 
 
 @contextlib.contextmanager
-def share_of_batch(share: Share) -> Iterator[None]:
-    """Says, for a block, which rows of the global batch the networks are given."""
-    token = _CURRENT.set(share)
+def share_of_batch(share: Share, processes: Processes | None = None) -> Iterator[None]:
+    """Says, for a block, which rows of the global batch the networks are given, and who has the others."""
+    token = _CURRENT.set((share, processes))
     try:
         yield
     finally:
@@ -72,7 +98,14 @@ def current_share(num_rows: int) -> Share:
     Raises:
         ValueError: The layer that asks was given another number of rows than the share has.
     """
-    share = _CURRENT.get() or whole(num_rows)
+    current = _CURRENT.get()
+    share = current[0] if current else whole(num_rows)
     if share.count != num_rows:
         raise ValueError(f"a layer got {num_rows} rows, but the share of the batch has {share.count}")
     return share
+
+
+def current_processes() -> Processes | None:
+    """The processes that have the other rows of the batch; None where there are none, or nobody named them."""
+    current = _CURRENT.get()
+    return current[1] if current else None

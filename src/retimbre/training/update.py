@@ -32,6 +32,7 @@ class UpdateConfig:
         clip_norm: The longest gradient, as a norm over all weights; 0 for any.
         ema_decay: What an update keeps of the average of the weights; 0 for no average.
         precision: Of matrix products and convolutions.
+        betas: What Adam keeps of its running means of gradients and of their squares at each update.
     """
 
     schedule: ScheduleConfig
@@ -41,6 +42,7 @@ class UpdateConfig:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     precision: Precision = Precision.FP32
+    betas: tuple[float, float] = (0.9, 0.999)
 
     def __post_init__(self) -> None:
         """Refuses what is below zero."""
@@ -48,6 +50,8 @@ class UpdateConfig:
             raise ConfigError(
                 f"weight_decay is {self.weight_decay:g} and clip_norm {self.clip_norm:g}, but both take 0 or more"
             )
+        if not all(0.0 <= beta < 1.0 for beta in self.betas):
+            raise ConfigError(f"betas is {list(self.betas)}; takes two numbers from 0 to below 1")
 
 
 def optimizer_of(network: nn.Module, config: UpdateConfig) -> torch.optim.Optimizer:
@@ -55,9 +59,9 @@ def optimizer_of(network: nn.Module, config: UpdateConfig) -> torch.optim.Optimi
     weights = [each for each in network.parameters() if each.requires_grad]
     # One kernel for all weights: a third of the time of a loop over them on the CPU, more on a GPU.
     if config.optimizer == "adam":
-        return torch.optim.Adam(weights, lr=config.schedule.learning_rate, fused=True)
+        return torch.optim.Adam(weights, lr=config.schedule.learning_rate, betas=config.betas, fused=True)
     groups = [
         {"params": [each for each in weights if each.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [each for each in weights if each.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.schedule.learning_rate, fused=True)
+    return torch.optim.AdamW(groups, lr=config.schedule.learning_rate, betas=config.betas, fused=True)

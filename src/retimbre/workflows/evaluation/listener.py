@@ -36,7 +36,7 @@ from retimbre.workflows.evaluation.listener_scores import (
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, Clips, HeldClips, open_clips
 from retimbre.workflows.evaluation.sets.labels import ClipLabels
 from retimbre.workflows.training.listener_run import CORPORA, Corpus, ListenerDataConfig
-from retimbre.workflows.training.note_pool import render_pool
+from retimbre.workflows.training.note_pool import PoolSettings, render_pool
 
 SCORES_FILE, CONFUSION_FILE, CLIPS_FILE = "scores.json", "confusion.csv", "clips.csv"
 # Of a corpus, where nothing is said.
@@ -156,7 +156,7 @@ def notes_of(model: str | Path, listener: Listener, options: ListenerOptions) ->
         clip_s=(seconds,),
     )
     most = options.clips or CORPUS_CLIPS
-    pool = render_pool(data, listener.config, "test", most=most, seed=facts.get("seed", 0))
+    pool = render_pool(PoolSettings.of_listener(data, listener.config, facts.get("seed", 0)), "test", most=most)
     labels = ClipLabels(pitch=pool.pitch, velocity=pool.velocity, family=pool.family)
     return HeldClips(options.corpus, pool.audio(torch.arange(len(pool))), rate, labels)
 

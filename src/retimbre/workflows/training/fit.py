@@ -6,6 +6,7 @@ continued. Several processes may train one run (`training.parallel`): all of the
 """
 
 import dataclasses
+import json
 import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,18 +17,22 @@ import torch
 
 import retimbre
 from retimbre.core.config import dump
+from retimbre.core.errors import ConfigError
 from retimbre.core.files import sha256_of, whole_file, write_json
 from retimbre.matching.networks.catalog import num_trainable
 from retimbre.training import devices
 from retimbre.training.journal import Row, read_journal
 from retimbre.training.launch import joined
-from retimbre.training.loop import FitResult, Progress, Watch, fit
+from retimbre.training.loop import FitResult, Progress, Records, Watch, fit
 from retimbre.workflows.report.figures import history_png
 from retimbre.workflows.training.autoencoder import LABEL_AUTOENCODER
+from retimbre.workflows.training.gan import GAN
 from retimbre.workflows.training.inversion import INVERSION
-from retimbre.workflows.training.kind import Kind, Session
+from retimbre.workflows.training.kind import Kind, Prepared, Session, Trial
 from retimbre.workflows.training.listener import LISTENER
+from retimbre.workflows.training.rehearsal import cost_of
 from retimbre.workflows.training.run import RunFolder, read_run
+from retimbre.workflows.training.samples import folder_of
 from retimbre.workflows.training.settings import RunConfig
 
 RUNS_FOLDER = Path("out")
@@ -36,6 +41,7 @@ KINDS: dict[str, Kind[Any]] = {
     "inversion": INVERSION,
     "label-autoencoder": LABEL_AUTOENCODER,
     "listener": LISTENER,
+    "gan": GAN,
 }
 
 
@@ -81,18 +87,38 @@ def run_session(config: RunConfig, session: Session) -> dict[str, Any]:
     """Begins or continues a run, and leaves its model and its manifest, which the first process returns."""
     folder, world = RunFolder(session.out), session.world
     prepared = KINDS[config.kind].prepare(config, session)
+    if config.train.samples_every and not prepared.illustrate:
+        raise ConfigError(
+            f"[train] samples_every is for what makes sounds; a run of kind {config.kind!r} takes 0"
+        )
     if world.is_first:
         folder.open_for(config)
+        _tell(prepared, folder, session)
     world.wait()  # the others must not read what may be another run's
     result = fit(
         prepared.task,
         prepared.batch_at,
         config.fit_config(),
         validation=prepared.validation(),
-        records=folder.records(config),
+        records=_records(config, folder, prepared),
         watch=Watch(time.monotonic, session.progress, world),
     )
     return conclude(config, folder, result, num_processes=world.size) if world.is_first else {}
+
+
+def _tell(prepared: Prepared[Any], folder: RunFolder, session: Session) -> None:
+    """Says what is trained on, and leaves it in the folder."""
+    if prepared.census is not None:
+        write_json(folder.census, prepared.census.facts())
+        session.announce(prepared.census)
+
+
+def _records(config: RunConfig, folder: RunFolder, prepared: Prepared[Any]) -> Records:
+    """The journal, the checkpoints and, where they are asked for, the samples of a run."""
+    records, illustrate = folder.records(config), prepared.illustrate
+    if illustrate is None:
+        return records
+    return dataclasses.replace(records, illustrate=lambda step: illustrate(folder_of(folder.path, step)))
 
 
 def conclude(
@@ -108,10 +134,12 @@ def conclude(
     facts = {
         "seed": config.seed,
         "step": best_step,
-        "clips_seen": best_step * config.train.batch_size,
+        "clips_seen": config.clips_after(best_step),
         "quality": quality,
         **kind.facts(config),
     }
+    if folder.census.exists():
+        facts["census"] = json.loads(folder.census.read_text(encoding="utf-8"))
     network = kind.export(config, folder, facts)
     manifest = {
         "run": str(folder.path),
@@ -122,8 +150,9 @@ def conclude(
         "steps": config.train.steps,
         "finished": result.reason != "minutes",
         "stopped_by": result.reason,
-        "clips_seen": result.step * config.train.batch_size,
+        "clips_seen": config.clips_after(result.step),
         "seconds": round(result.seconds, 1),
+        "images_per_second": round(config.clips_after(result.step) / max(result.seconds, 1e-9), 1),
         "best_step": best_step,
         "validation": quality,
         "seed": config.seed,
@@ -148,23 +177,13 @@ def last_validation(rows: Sequence[Row], step: int) -> dict[str, float]:
 
 
 def rehearse(config: RunConfig, session: Session) -> dict[str, Any]:
-    """Two steps of a run without writing anything: what it resolves to, its sizes, and the seconds its parts take."""
+    """A few steps of a run without writing anything: what it resolves to, its sizes, and what it will cost."""
     prepared = KINDS[config.kind].prepare(config, dataclasses.replace(session, rehearsal=True))
-    size = config.train.batch_size
-    # The first update of a process sets up its kernels, so a second one is timed.
-    prepared.task.update(prepared.batch_at(1), step=1)
-    begun_s = time.monotonic()
-    batch = prepared.batch_at(2)
-    rendered_s = time.monotonic()
-    loss = float(prepared.task.update(batch, step=2)["loss"])
-    updated_s = time.monotonic()
+    device = devices.pick_device(session.device)
+    alike = [Trial("update", 2, config.train.steps, config.train.batch_size)]
     return {
         "config": dump(config),
-        "device": str(devices.pick_device(session.device)),
+        "device": str(device),
         **prepared.sizes,
-        "loss": loss,
-        "render_s": round(rendered_s - begun_s, 4),
-        "update_s": round(updated_s - rendered_s, 4),
-        "clips_per_second": round(size / (updated_s - begun_s), 1),
-        "hours": round(config.train.steps * (updated_s - begun_s) / 3600, 2),
+        **cost_of(prepared, prepared.trials or alike, device),
     }

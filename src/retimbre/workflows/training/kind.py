@@ -16,6 +16,7 @@ from torch import nn
 from retimbre.training.loop import Progress
 from retimbre.training.parallel import ALONE, World
 from retimbre.training.task import Task
+from retimbre.workflows.training.census import TrainingCensus
 from retimbre.workflows.training.run import RunFolder
 from retimbre.workflows.training.settings import RunConfig
 
@@ -35,6 +36,7 @@ class Session:
         progress: Told of every step.
         world: The processes that train together. A kind makes what is this process's share, and nothing else.
         rehearsal: Whether nothing may be written.
+        announce: Told what is trained on, before the first step.
     """
 
     out: Path
@@ -43,6 +45,24 @@ class Session:
     progress: Callable[[Progress], object] = lambda progress: None
     world: World = ALONE
     rehearsal: bool = False
+    announce: Callable[[TrainingCensus], object] = lambda census: None
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A step that a rehearsal makes, for others that take as long.
+
+    Attributes:
+        name: What sets these steps apart, such as `with penalty`.
+        step: Which one is made.
+        count: How many there are in the run.
+        clips: How many clips each of them takes, all processes together.
+    """
+
+    name: str
+    step: int
+    count: int
+    clips: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +74,18 @@ class Prepared(Generic[Batch]):
         batch_at: The batch of a step, 1 for the first: the rows that are this process's.
         validation: Renders or reads the held-out batches that are this process's.
         sizes: What a rehearsal tells about the network, by name.
+        census: What is trained on, counted; None for kinds whose clips have nothing to count.
+        illustrate: Writes sounds and pictures of the task as it is into a folder; None for kinds that make no sounds.
+        trials: The steps that a rehearsal times; empty where all steps are alike.
     """
 
     task: Task[Batch]
     batch_at: Callable[[int], Batch]
     validation: Callable[[], Sequence[Batch]]
     sizes: dict[str, Any]
+    census: TrainingCensus | None = None
+    illustrate: Callable[[Path], object] | None = None
+    trials: Sequence[Trial] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.training.kind import Kind, Prepared, Session
 from retimbre.workflows.training.listener_run import ListenerRun
 from retimbre.workflows.training.note_clips import NoteClips, validation_batches
-from retimbre.workflows.training.note_pool import render_pool
+from retimbre.workflows.training.note_pool import PoolSettings, render_pool
 from retimbre.workflows.training.run import RunFolder
 
 # A rehearsal times two steps: a handful of notes is enough.
@@ -34,13 +34,14 @@ def prepare(config: ListenerRun, session: Session) -> Prepared[LabelledNotes]:
         _warm_up(listener, session.warm_start)
     data, task = config.data, config.task
     most = _REHEARSAL_NOTES if session.rehearsal else data.notes
-    pool = render_pool(data, task, "train", most=most, seed=config.seed)
+    notes = PoolSettings.of_listener(data, task, config.seed)
+    pool = render_pool(notes, "train", most=most)
     clips = NoteClips(pool, data, task, config.seed)
     share = session.world.share(config.train.batch_size)
 
     def validation() -> Sequence[LabelledNotes]:
         each = math.ceil(data.validation_clips / len(data.corpora))
-        held_out = render_pool(data, task, "valid", most=each, seed=config.seed)
+        held_out = render_pool(notes, "valid", most=each)
         return session.world.portion(validation_batches(held_out, data, task, device))
 
     return Prepared(

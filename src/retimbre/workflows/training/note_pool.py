@@ -25,13 +25,56 @@ from retimbre.corpora.notes.source import ProceduralNotes
 from retimbre.corpora.nsynth.layout import NoteEntry, NoteSource
 from retimbre.corpora.soundfont.corpus import SoundFontNotes, SoundFontSettings
 from retimbre.listening.listener import ListenerConfig
-from retimbre.workflows.training.listener_run import ListenerDataConfig
+from retimbre.workflows.training.listener_run import Corpus, ListenerDataConfig
 
 Part = Literal["train", "valid", "test"]
 
 _AT_ONCE = 256
 _SILENT_PEAK = 1e-4  # -80 dB: some instruments have nothing at the ends of the keyboard
 _FULL_SCALE = 32_767
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class PoolSettings:
+    """Which notes there are to choose from.
+
+    Attributes:
+        corpora: Where they are from, in equal shares.
+        families: Names of instrument families.
+        pitches: The lowest and the highest, as MIDI numbers.
+        velocities: As MIDI numbers.
+        sample_rate: In Hz.
+        seconds: Their length; the key is held for three quarters of it.
+        instruments: Of each family of the corpus `notes`.
+        soundfont: The `.sf2` file; empty looks where packages put one.
+        seed: Of the corpora.
+    """
+
+    corpora: tuple[Corpus, ...]
+    families: tuple[str, ...]
+    pitches: tuple[int, int]
+    velocities: tuple[int, ...]
+    sample_rate: int
+    seconds: float
+    instruments: int
+    soundfont: str
+    seed: int
+
+    @classmethod
+    def of_listener(cls, data: ListenerDataConfig, task: ListenerConfig, seed: int) -> "PoolSettings":
+        """The notes that a listener can name."""
+        return cls(
+            corpora=data.corpora,
+            families=task.families,
+            pitches=(task.lowest_pitch, task.highest_pitch),
+            velocities=task.velocities,
+            sample_rate=task.sample_rate,
+            seconds=data.seconds,
+            instruments=data.instruments,
+            soundfont=data.soundfont,
+            seed=seed,
+        )
 
 
 @final
@@ -70,14 +113,11 @@ class NotePool:
         return {each: config.targets(each, labels[each]) for each in config.attributes}
 
 
-def render_pool(
-    data: ListenerDataConfig, task: ListenerConfig, part: Part, *, most: int, seed: int
-) -> NotePool:
+def render_pool(settings: PoolSettings, part: Part, *, most: int) -> NotePool:
     """The first notes of a part of every corpus.
 
     Args:
         most: Notes of each corpus; fewer where it has fewer.
-        seed: Of the corpora.
 
     Raises:
         MissingExtra: The corpus `soundfont` is asked for, and FluidSynth is not there.
@@ -87,8 +127,8 @@ def render_pool(
     kept: list[NoteEntry] = []
     corpora: list[int] = []
     silent = 0
-    for place, corpus in enumerate(data.corpora):
-        with open_corpus(corpus, data, task, seed) as (source, size):
+    for place, corpus in enumerate(settings.corpora):
+        with _opened(corpus, settings) as (source, size):
             rendered, entries, passed_over = _rendered(source, _entries(source, size, part), most)
         if not entries:
             raise DatasetError(
@@ -109,33 +149,33 @@ def render_pool(
 
 
 @contextlib.contextmanager
-def open_corpus(
-    name: str, data: ListenerDataConfig, task: ListenerConfig, seed: int
-) -> Iterator[tuple[NoteSource, int]]:
-    """A corpus with the families, pitches and velocities of a listener, and how many notes it has."""
+def _opened(name: Corpus, settings: PoolSettings) -> Iterator[tuple[NoteSource, int]]:
+    """A corpus with these families, pitches and velocities, and how many notes it has."""
+    lowest, highest = settings.pitches
     if name == "notes":
-        settings = NotesSettings(
-            seed=seed,
-            families=task.families,
-            instruments=data.instruments,
-            lowest_pitch=task.lowest_pitch,
-            highest_pitch=task.highest_pitch,
-            velocities=task.velocities,
-            sample_rate=task.sample_rate,
-            seconds=data.seconds,
+        corpus = NotesCorpus(
+            NotesSettings(
+                seed=settings.seed,
+                families=settings.families,
+                instruments=settings.instruments,
+                lowest_pitch=lowest,
+                highest_pitch=highest,
+                velocities=settings.velocities,
+                sample_rate=settings.sample_rate,
+                seconds=settings.seconds,
+            )
         )
-        corpus = NotesCorpus(settings)
         yield ProceduralNotes(corpus), len(corpus)
         return
     played = SoundFontSettings(
-        path=data.soundfont,
-        seed=seed,
-        families=task.families,
-        lowest_pitch=task.lowest_pitch,
-        highest_pitch=task.highest_pitch,
-        velocities=task.velocities,
-        sample_rate=task.sample_rate,
-        seconds=data.seconds,
+        path=settings.soundfont,
+        seed=settings.seed,
+        families=settings.families,
+        lowest_pitch=lowest,
+        highest_pitch=highest,
+        velocities=settings.velocities,
+        sample_rate=settings.sample_rate,
+        seconds=settings.seconds,
     )
     with SoundFontNotes(played) as source:
         yield source, len(source)

@@ -6,6 +6,8 @@
     RUN/checkpoints/        last, best, final and kept states, from which training goes on
     RUN/model.safetensors   the model: the average of the weights at the best validation
     RUN/run.json            versions, hardware, seed, clips seen, seconds, quality
+    RUN/census.json         what is trained on, counted, for kinds that count it
+    RUN/samples/            what the network made after some steps (`samples`), if it was asked for
     RUN/sounds.json         the recordings that are heard; begun_with.json: those that its first weights had heard
 
 A run file is TOML or JSON. Its `[task] kind` says what is trained, and by that which class of `RUNS` it is read as:
@@ -24,6 +26,7 @@ from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.journal import Journal, TensorBoard
 from retimbre.training.loop import Records
 from retimbre.training.shipped import MODEL_FILE
+from retimbre.workflows.training.gan_run import GanRun
 from retimbre.workflows.training.listener_run import ListenerRun
 from retimbre.workflows.training.matching_run import MatchingRun
 from retimbre.workflows.training.settings import RunConfig
@@ -32,6 +35,7 @@ RUNS: dict[str, type[RunConfig]] = {
     "inversion": MatchingRun,
     "label-autoencoder": MatchingRun,
     "listener": ListenerRun,
+    "gan": GanRun,
 }
 """What the run file of each kind is read as; a file whose [task] names no kind trains an inverter."""
 
@@ -40,7 +44,7 @@ MAY_CHANGE = {("data", "cache")} | {
     ("train", name)
     for name in (
         *("steps", "minutes", "patience", "threads", "tensorboard"),
-        *("log_every", "validate_every", "checkpoint_every", "keep_every"),
+        *("log_every", "validate_every", "checkpoint_every", "keep_every", "samples_every"),
     )
 }
 
@@ -114,6 +118,11 @@ class RunFolder:
     def manifest(self) -> Path:
         """What was run on what, and how it ended."""
         return self.path / "run.json"
+
+    @property
+    def census(self) -> Path:
+        """What is trained on, counted."""
+        return self.path / "census.json"
 
     def open_for(self, config: RunConfig) -> None:
         """Begins a run here, or makes sure that the one that was begun is this one.

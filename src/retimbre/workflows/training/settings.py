@@ -34,6 +34,8 @@ class TrainConfig:
     """What is left of the learning rate at a cosine's end."""
     optimizer: Literal["adam", "adamw"] = "adamw"
     """Adam as in the paper, or with weight decay."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """What Adam keeps of its running means of gradients and of their squares at each update."""
     weight_decay: float = 0.01
     """Of `adamw`."""
     clip_norm: float = 1.0
@@ -52,6 +54,8 @@ class TrainConfig:
     """Steps between saved states; this is what a crash or Ctrl-C can cost."""
     keep_every: int = 0
     """Steps between states that are kept for good; 0 for none."""
+    samples_every: int = 0
+    """Steps between sounds and pictures of what the network makes, for kinds that make sounds; 0 for none."""
     patience: int = 0
     """Validations without a new best after which training ends; 0 for never."""
     minutes: float = 0.0
@@ -80,6 +84,10 @@ class RunConfig(abc.ABC):
     def resolved(self) -> "RunConfig":
         """The same run with nothing left to the defaults of catalogs."""
 
+    def clips_after(self, step: int) -> int:
+        """How many clips the updates up to a step take, all processes together."""
+        return step * self.train.batch_size
+
     def fit_config(self) -> FitConfig:
         """How long to train and what to write down when; the best state is the one of least loss."""
         train = self.train
@@ -89,6 +97,7 @@ class RunConfig(abc.ABC):
             validate_every=train.validate_every,
             checkpoint_every=train.checkpoint_every,
             keep_every=train.keep_every,
+            samples_every=train.samples_every,
             patience=train.patience,
             minutes=train.minutes,
             monitor="loss",
@@ -109,4 +118,5 @@ class RunConfig(abc.ABC):
             clip_norm=train.clip_norm,
             ema_decay=train.ema_decay,
             precision=train.precision,
+            betas=train.betas,
         )

@@ -1,0 +1,1 @@
+"""Generators that learn from examples what notes sound like, against critics that try to tell them from real ones."""

@@ -1,0 +1,156 @@
+"""The game that a generator and its critics play: what each of them loses by some clips, a value per row.
+
+A critic loses by scoring real and generated clips alike; to that are added penalties on its slope, since a critic as
+steep as it likes would win at once and teach nothing, and, where it also guesses labels, the cross-entropy of its
+guesses (AC-GAN). The generator loses by being told from the real. Nothing here moves a weight: the task does, and adds
+the rows up over parts of a batch and over processes.
+
+Everything that is drawn is drawn for the whole global batch, of which a part has some rows (`training.share`).
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from retimbre.gan import classification, penalties
+from retimbre.gan.base import Labels, Verdict
+from retimbre.gan.gamma import AutoGamma
+from retimbre.gan.hearing import Ear
+from retimbre.gan.losses import LOSSES
+from retimbre.gan.sounds import SoundGenerator
+from retimbre.training.devices import Precision
+from retimbre.training.share import Share
+
+# Of the noise by which a slope is found without differentiating twice, for features of about unit size.
+_DEVIATION = 0.01
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+    """Rows that go through the networks together: their place in the global batch, sounds, labels and latents."""
+
+    share: Share
+    audio: Float[Tensor, "batch samples"]
+    labels: Labels
+    latent: Float[Tensor, "batch latent"]
+
+
+Rows = dict[str, Any]
+"""Figures by name, a value per row of a part."""
+
+
+@final
+class Game:
+    """Generator and critics at play.
+
+    Attributes:
+        gamma: What the penalties r1 and r2 are multiplied by where it is found while training; None for 1.
+    """
+
+    def __init__(
+        self, sounds: SoundGenerator, ears: Sequence[Ear], precision: Precision, device: torch.device
+    ) -> None:
+        self.sounds, self.ears = sounds, ears
+        self.precision, self.device = precision, device
+        self.game = sounds.config.loss
+        self.loss = LOSSES[self.game.kind]
+        self.gamma = AutoGamma(1.0) if self.game.auto_gamma else None
+
+    def critic_rows(self, part: Part, *, is_penalized: bool) -> Rows:
+        """What the critics lose, a value per row."""
+        with torch.no_grad(), self.precision.autocast(self.device):
+            features = self.sounds.network(part.latent, part.labels)
+        rows: Rows = {}
+        for ear in self.ears:
+            with torch.no_grad():
+                real, generated = ear.real(part.audio), ear.generated(features, self.sounds)
+            of_real, of_generated = self._asked(ear, real, part), self._asked(ear, generated, part)
+            scores = of_real.score, of_generated.score
+            gather(rows, "critic_loss", self.loss.critic(*scores) + self.game.drift * scores[0].square())
+            gather(rows, "real_score", scores[0].detach())
+            gather(rows, "generated_score", scores[1].detach())
+            if is_penalized and (penalty := self._penalty(ear, real, generated, part)) is not None:
+                gather(rows, "critic_loss", penalty * self.game.penalty_every)
+                gather(rows, "penalty", penalty.detach())
+            if self.game.class_weight_critic and of_real.classes:
+                loss = self._class_loss(of_real, part, skip=())
+                gather(rows, "critic_loss", self.game.class_weight_critic * loss)
+                gather(rows, "critic_class_loss", loss.detach())
+        return rows
+
+    def generator_rows(self, part: Part) -> Rows:
+        """What the generator loses, a value per row."""
+        with self.precision.autocast(self.device):
+            features = self.sounds.network(part.latent, part.labels)
+        rows: Rows = {}
+        for ear in self.ears:
+            verdict = self._asked(ear, ear.generated(features, self.sounds), part)
+            real_score = verdict.score.detach()
+            if self.loss.uses_real_in_generator:
+                with torch.no_grad():
+                    real_score = self._asked(ear, ear.real(part.audio), part).score
+            loss = ear.weight * self.loss.generator(real_score, verdict.score)
+            if self.game.class_weight_generator and verdict.classes:
+                class_loss = self._class_loss(verdict, part, skip=self.game.class_skip)
+                loss = loss + self.game.class_weight_generator * class_loss
+                gather(rows, "generator_class_loss", class_loss.detach())
+            gather(rows, "generator_loss", loss)
+        return rows
+
+    def _penalty(
+        self,
+        ear: Ear,
+        real: Float[Tensor, "batch channels ..."],
+        generated: Float[Tensor, "batch channels ..."],
+        part: Part,
+    ) -> Float[Tensor, " batch"] | None:
+        """The weighted penalties on the slope of a critic; None if there are none."""
+        game = self.game
+
+        def score(features: Float[Tensor, "batch channels ..."]) -> Float[Tensor, " batch"]:
+            return self._asked(ear, features, part).score
+
+        found: list[Float[Tensor, " batch"]] = []
+        if game.gradient_penalty:
+            chance = torch.rand(part.share.total, device=self.device)[part.share.rows]
+            found.append(
+                game.gradient_penalty * penalties.interpolation_penalty(score, real, generated, chance)
+            )
+        factor = 0.5 * (self.gamma.value if self.gamma else 1.0)
+        for weight, features in ((game.r1, real), (game.r2, generated)):
+            if weight:
+                found.append(factor * weight * self._slope(score, features, part.share))
+        return torch.stack(found).sum(dim=0) if found else None
+
+    def _slope(
+        self, score: Any, features: Float[Tensor, "batch channels ..."], share: Share
+    ) -> Float[Tensor, " batch"]:
+        """The squared slope of a critic at some features."""
+        if self.game.penalty_method == "exact":
+            return penalties.gradient_square(score, features)
+        shape = (share.total, *features.shape[1:])
+        noise = torch.randn(shape, device=self.device)[share.rows]
+        return penalties.finite_difference_square(score, features, noise, _DEVIATION)
+
+    def _asked(self, ear: Ear, features: Float[Tensor, "batch channels ..."], part: Part) -> Verdict:
+        """What a critic says, in float32."""
+        with self.precision.autocast(self.device):
+            verdict = ear.critic(features, part.labels)
+        return Verdict(
+            verdict.score.float(), {name: logits.float() for name, logits in verdict.classes.items()}
+        )
+
+    def _class_loss(self, verdict: Verdict, part: Part, *, skip: Sequence[str]) -> Float[Tensor, " batch"]:
+        return classification.class_loss(
+            verdict.classes, part.labels, share=part.share, soft=self.game.soft_labels, skip=skip
+        )
+
+
+def gather(sums: Rows, name: str, values: Float[Tensor, "*rows"]) -> None:
+    """Adds values to those that are already there under a name."""
+    sums[name] = sums[name] + values if name in sums else values

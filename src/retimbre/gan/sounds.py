@@ -1,0 +1,234 @@
+"""A generator with all that it takes to be heard: its representation, its labels, its rate and length.
+
+What a generator makes is features. To make them sounds one has to know which representation they are of, how they were
+scaled and how long the clip is; to ask for a note, which classes there are. A `SoundGenerator` holds all of it, and its
+file needs nothing else: neither the data nor the run.
+
+The file has the average of the weights over training, which is what should be heard, and, in a run folder, the weights
+themselves as the last update left them (`raw`).
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from retimbre.core import random
+from retimbre.core.config import build, dump
+from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
+from retimbre.core.files import fingerprint
+from retimbre.gan.base import Classes, Form, Generator, Labels, Stage
+from retimbre.gan.config import GanConfig
+from retimbre.representation.base import Representation
+from retimbre.representation.catalog import representation
+from retimbre.representation.standardized import Standardized, Statistics
+from retimbre.training import checkpoint
+from retimbre.training.shipped import find_checkpoint
+
+KIND = "generator"
+
+Weights = Literal["average", "raw"]
+
+# Attributes whose classes are numbers: one that is not a class is out of range rather than misspelt.
+_NUMBERED = ("pitch", "velocity")
+
+
+@final
+class SoundGenerator(nn.Module):
+    """From latents and labels to sounds.
+
+    Attributes:
+        config: What the run file said.
+        classes: The names of the classes of each attribute.
+        network: The generator.
+        statistics: By which its features are scaled; None where they are not.
+        facts: What else is known of it: seed, steps, quality, what it learned from.
+    """
+
+    def __init__(self, config: GanConfig, classes: Classes, statistics: Statistics | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.classes = {name: tuple(names) for name, names in classes.items()}
+        self.statistics = statistics
+        self.representation = own_representation(config, statistics)
+        self.form = Form(shape_of(self.representation, config.num_samples), self.classes, config.latent_dim)
+        self.network: Generator = config.generator.build(self.form)
+        self.facts: dict[str, Any] = {}
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the sounds, in Hz."""
+        return self.config.sample_rate
+
+    @property
+    def num_samples(self) -> int:
+        """Length of every sound."""
+        return self.config.num_samples
+
+    @property
+    def latent_dim(self) -> int:
+        """Random numbers that a sound is made from."""
+        return self.config.latent_dim
+
+    def forward(
+        self, latent: Float[Tensor, "batch latent"], labels: Labels
+    ) -> Float[Tensor, "batch samples"]:
+        """Sounds, a row each; finite whatever the network says."""
+        return self.heard(self.network.enlarge(self.network(latent, labels)))
+
+    def heard(self, features: Float[Tensor, "batch channels ..."]) -> Float[Tensor, "batch samples"]:
+        """What features of full size sound like."""
+        return self.representation.decode(features.float(), num_samples=self.num_samples)
+
+    def draw_latents(
+        self, count: int, *, seed: int, purpose: str = "latents"
+    ) -> Float[Tensor, "count latent"]:
+        """Latents of the distribution that it was trained with, on the CPU; row i depends on the seed and i alone."""
+        rows = torch.arange(count)
+        chance = random.uniform(seed, purpose, rows, self.latent_dim)
+        if self.config.latent == "uniform":
+            return (2.0 * chance - 1.0).float()
+        # The inverse of the normal distribution function; half a step of the uniform grid keeps it finite.
+        return torch.special.ndtri(chance + 2.0**-54).float()
+
+    def labels(self, count: int, wanted: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Classes of so many sounds from their names.
+
+        Args:
+            count: How many sounds.
+            wanted: For attributes, a name (or MIDI number) for all sounds or a sequence of one each. An attribute
+                that is left out gets its middle class.
+
+        Raises:
+            ConfigError: The generator has no such attribute or class, or names are not as many as sounds.
+        """
+        for name in wanted:
+            if name not in self.classes:
+                known = near_miss(name, self.classes) if self.classes else "it is not conditioned on anything"
+                raise ConfigError(f"the generator has no attribute {name!r}; {known}")
+        return {
+            name: _classes_of(name, names, wanted.get(name, names[len(names) // 2]), count)
+            for name, names in self.classes.items()
+        }
+
+    def identity(self) -> str:
+        """Sixteen digits that name what is computed: equal ones mean equal sounds from equal latents and labels."""
+        weights = {
+            name: str(tensor.float().double().sum().item()) for name, tensor in self.state_dict().items()
+        }
+        settings = {"config": dump(self.config), "classes": {k: list(v) for k, v in self.classes.items()}}
+        return fingerprint(settings | {"representation": self.representation.identity(), "weights": weights})
+
+
+def own_representation(config: GanConfig, statistics: Statistics | None) -> Representation:
+    """What the generator of a run makes.
+
+    Raises:
+        ConfigError: There is no such representation, or it cannot be turned back to sound.
+    """
+    chosen = representation(config.representation, config.sample_rate, config.settings)
+    if not chosen.invertible:
+        raise ConfigError(
+            f"representation is {config.representation!r}, which cannot be turned back to sound; takes one that can"
+        )
+    return chosen if statistics is None else Standardized(chosen, statistics, clip=config.clip)
+
+
+def shape_of(chosen: Representation, num_samples: int) -> tuple[int, ...]:
+    """The shape of the features of one clip."""
+    return tuple(chosen.encode(torch.zeros(1, num_samples)).shape[1:])
+
+
+def save_generator(
+    path: Path,
+    sounds: SoundGenerator,
+    *,
+    facts: Mapping[str, Any],
+    stage: Stage | None = None,
+    raw_state: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Writes a generator as one file.
+
+    Args:
+        sounds: With the average of the weights.
+        facts: What else should be known of it: seed, steps, quality; anything JSON can hold.
+        stage: How far it has grown; None where it is whole.
+        raw_state: The network's weights without averaging; left out where they need not be kept.
+    """
+    state: dict[str, Any] = {"average": sounds.network.state_dict()}
+    if raw_state is not None:
+        state["raw"] = dict(raw_state)
+    if sounds.statistics is not None:
+        state["statistics"] = statistics_state(sounds.statistics)
+    metadata = {
+        "task": KIND,
+        "config": dump(sounds.config),
+        "classes": {name: list(names) for name, names in sounds.classes.items()},
+        "stage": None if stage is None else dataclasses.asdict(stage),
+        "facts": dict(facts),
+    }
+    checkpoint.save(path, state, kind=KIND, metadata=metadata)
+
+
+def load_generator(name_or_path: str | Path, weights: Weights = "average") -> SoundGenerator:
+    """A generator from a run folder, a file or the name of a shipped one; in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: There is none, it is damaged, it is a model of another kind, or it has no raw weights.
+    """
+    path = find_checkpoint(name_or_path)
+    state, metadata = checkpoint.load(path, kind=KIND)
+    if weights not in state:
+        raise CheckpointError(f"{path}: holds the average of its weights only, no {weights!r} ones")
+    try:
+        config = build(GanConfig, metadata["config"], "config")
+        sounds = SoundGenerator(
+            config, metadata["classes"], saved_statistics(config, state.get("statistics"))
+        )
+        sounds.network.load_state_dict(state[weights])
+        if metadata["stage"] is not None:
+            sounds.network.grow(Stage(**metadata["stage"]))
+        sounds.facts = dict(metadata["facts"])
+    except (RetimbreError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path}: cannot be used: {reason}") from error
+    return sounds.eval()
+
+
+def statistics_state(statistics: Statistics) -> dict[str, Any]:
+    """Statistics as a checkpoint holds them."""
+    return {"mean": statistics.mean, "deviation": statistics.deviation, "clips": statistics.num_clips}
+
+
+def saved_statistics(config: GanConfig, state: Mapping[str, Any] | None) -> Statistics | None:
+    """What `statistics_state` returned, of what the generator of a run makes; None for none."""
+    if state is None:
+        return None
+    inner = representation(config.representation, config.sample_rate, config.settings)
+    return Statistics(state["mean"], state["deviation"], int(state["clips"]), inner.identity())
+
+
+def _classes_of(name: str, names: Sequence[str], wanted: Any, count: int) -> Tensor:
+    """Places among the names, one per sound."""
+    one_for_all = isinstance(wanted, str | int)
+    asked = [wanted] * count if one_for_all else list(wanted)
+    if len(asked) != count:
+        raise ConfigError(f"{name} has {len(asked)} values for {count} sounds; takes one for all or one each")
+    places = {each: place for place, each in enumerate(names)}
+    for each in asked:
+        if str(each) not in places:
+            raise ConfigError(f"the generator has no {name} {each}; {_choice(name, names, each)}")
+    return torch.tensor([places[str(each)] for each in asked], dtype=torch.int64)
+
+
+def _choice(name: str, names: Sequence[str], wanted: Any) -> str:
+    if name not in _NUMBERED:
+        return near_miss(str(wanted), names)
+    numbers = [int(each) for each in names]
+    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"takes {numbers[0]} to {numbers[-1]}"
+    return f"takes {', '.join(names)}"

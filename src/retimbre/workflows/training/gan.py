@@ -1,0 +1,153 @@
+"""The kind of run that trains a GAN: from a run file to its task, its clips and its generator."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from retimbre.core.config import dump
+from retimbre.core.errors import CheckpointError, ConfigError
+from retimbre.gan.base import Generator
+from retimbre.gan.hearing import Ear, critic_representation, ears_of
+from retimbre.gan.sounds import (
+    SoundGenerator,
+    load_generator,
+    own_representation,
+    save_generator,
+    saved_statistics,
+)
+from retimbre.gan.task import ClipBatch, GanTask
+from retimbre.representation.base import Representation
+from retimbre.representation.standardized import Per, Statistics, fit_statistics
+from retimbre.training import checkpoint, devices
+from retimbre.training.checkpoint import TRAINING_KIND
+from retimbre.training.ema import ExponentialMovingAverage
+from retimbre.training.shipped import find_checkpoint
+from retimbre.workflows.training.gan_clips import GanClips
+from retimbre.workflows.training.gan_pool import ClipPool, clip_pool
+from retimbre.workflows.training.gan_run import GanRun
+from retimbre.workflows.training.kind import Kind, Prepared, Session
+from retimbre.workflows.training.run import RunFolder
+
+# A rehearsal times two steps: a handful of clips is enough.
+_REHEARSAL_CLIPS = 64
+# Statistics of so many clips are as good as those of all.
+_STATISTICS_CLIPS = 4096
+_AT_ONCE = 64
+
+
+def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
+    """Generator and critics with their optimizers, and their clips."""
+    devices.set_threads(config.train.threads)
+    device = devices.pick_device(session.device)
+    data, task = config.data, config.task
+    most = _REHEARSAL_CLIPS if session.rehearsal else data.notes
+    pool = clip_pool(data, task, "train", most=most, seed=config.seed)
+    parts = build_parts(config, pool)
+    if session.warm_start:
+        _warm_up(parts.sounds, session.warm_start)
+    clips = GanClips(pool, config, session.world)
+    parts.sounds.facts["census"] = pool.census()
+    trained = GanTask(parts.sounds, parts.ears, config.update_config(), config.growth, device, session.world)
+
+    def validation() -> Sequence[ClipBatch]:
+        held_out = clip_pool(data, task, "valid", most=data.validation_clips, seed=config.seed)
+        return clips.held_out(held_out, device)
+
+    return Prepared(
+        task=trained,
+        batch_at=lambda step: clips.part(step, device),
+        validation=validation,
+        sizes={
+            "parameters": num_weights(trained.generator),
+            "critic_parameters": [num_weights(ear.critic) for ear in parts.ears],
+            "features": list(parts.sounds.form.shape),
+            "classes": {name: len(names) for name, names in pool.classes.items()},
+            "census": pool.census(),
+        },
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """A generator and its critics, with fresh weights."""
+
+    sounds: SoundGenerator
+    ears: list[Ear]
+
+
+def build_parts(config: GanRun, pool: ClipPool) -> Parts:
+    """Fresh networks for the classes of a pool, and features scaled by its statistics where that is asked for."""
+    task = config.task
+    own = own_representation(task, None)
+    statistics = _fitted(own, task.standardize, pool)
+    heard = [
+        _fitted(inner, entry.standardize, pool) if (inner := critic_representation(task, entry)) else None
+        for entry in task.critics
+    ]
+    # Fresh weights come from the global stream, so it is put in a place of its own.
+    devices.restart_random(config.seed, "weights", 0)
+    sounds = SoundGenerator(task, pool.classes, statistics)
+    return Parts(sounds, ears_of(sounds, heard))
+
+
+def num_weights(network: torch.nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(weights.numel() for weights in network.parameters() if weights.requires_grad)
+
+
+def facts(config: GanRun) -> dict[str, Any]:
+    """What the generator learned from."""
+    return {"data": dump(config.data)}
+
+
+def export(config: GanRun, folder: RunFolder, facts: dict[str, Any]) -> Generator:
+    """Writes the generator: the average of the weights at the best validation, else at the last saved state."""
+    checkpoints = folder.checkpoints
+    path = checkpoints.best if checkpoints.best.exists() else checkpoints.last
+    state, _ = checkpoint.load(path, kind=TRAINING_KIND)
+    trained = state["task"]
+    sounds = SoundGenerator(
+        config.task, trained["classes"], saved_statistics(config.task, trained["statistics"])
+    )
+    average = ExponentialMovingAverage(sounds.network, decay=config.train.ema_decay)
+    average.load_state_dict(trained["average"])
+    stage = config.growth.at(state["step"]) if config.growth else None
+    with average.applied():
+        known = {"census": trained["census"], **facts}
+        save_generator(folder.model, sounds, facts=known, stage=stage, raw_state=trained["generator"])
+    return sounds.network
+
+
+def _fitted(inner: Representation, per: str, pool: ClipPool) -> Statistics | None:
+    """Statistics of the first clips of a pool, which are in no order."""
+    if not per:
+        return None
+    kinds: dict[str, Per] = {"bin": "bin", "cell": "cell"}
+
+    def batches() -> Iterator[Tensor]:
+        for rows in torch.arange(min(len(pool), _STATISTICS_CLIPS)).split(_AT_ONCE):
+            yield pool.audio(rows)
+
+    return fit_statistics(inner, batches(), per=kinds[per])
+
+
+def _warm_up(sounds: SoundGenerator, name_or_path: str) -> None:
+    trained = load_generator(name_or_path)
+    if trained.classes != sounds.classes:
+        raise ConfigError(
+            f"{find_checkpoint(name_or_path)}: its classes of {', '.join(trained.classes) or 'nothing'} differ from "
+            f"those of the run"
+        )
+    try:
+        sounds.network.load_state_dict(trained.network.state_dict())
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{find_checkpoint(name_or_path)}: a {trained.config.generator.kind} generator whose layers have other "
+            "shapes than the run's"
+        ) from error
+
+
+GAN = Kind(prepare, facts, export)

@@ -1,0 +1,152 @@
+"""The clips that a GAN learns from, in memory: rendered notes, or a prepared set.
+
+A generator sees each clip many times, so they are prepared once: cut or padded to one length, brought to a peak of 1 if
+that is wanted, faded out, and kept as 16-bit integers. Labels become classes; which classes there are follows from the
+run file for the corpora, and from what occurs in it for a prepared set.
+
+Parts are made of whole instruments in the corpora, and are those of the set otherwise: what validates was never trained
+on.
+"""
+
+import dataclasses
+from collections import Counter
+from typing import Any, Literal, final
+
+import torch
+from jaxtyping import Float, Int, Int16
+from torch import Tensor
+
+from retimbre.core.errors import ConfigError, DatasetError, near_miss
+from retimbre.data.dataset import RecordedSet
+from retimbre.dsp.level import fade_out, fit_length, normalise_peak
+from retimbre.dsp.resample import resample
+from retimbre.gan.base import Classes
+from retimbre.gan.config import GanConfig
+from retimbre.workflows.training.gan_run import GanDataConfig
+from retimbre.workflows.training.note_pool import PoolSettings, render_pool
+
+Part = Literal["train", "valid", "test"]
+
+_FULL_SCALE = 32_767
+_SILENT_PEAK = 1e-4  # -80 dB
+_AT_ONCE = 256
+_SPLITS = {"train": "train", "valid": "validation", "test": "test"}
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClipPool:
+    """Clips with their classes.
+
+    Attributes:
+        classes: The names of the classes of each attribute.
+        labels: The class of each clip.
+        silent: Clips that were left out because nothing sounds.
+    """
+
+    samples: Int16[Tensor, "clips samples"]
+    classes: Classes
+    labels: dict[str, Int[Tensor, " clips"]]
+    silent: int
+
+    def __len__(self) -> int:
+        """Clips there are."""
+        return len(self.samples)
+
+    def audio(self, rows: Int[Tensor, "*rows"]) -> Float[Tensor, "*rows samples"]:
+        """Clips in [-1, 1]."""
+        return self.samples[rows].float() / _FULL_SCALE
+
+    def census(self) -> dict[str, Any]:
+        """How many clips there are, and how many of each class."""
+        counts = {
+            name: {
+                names[place]: count for place, count in sorted(Counter(self.labels[name].tolist()).items())
+            }
+            for name, names in self.classes.items()
+        }
+        return {"clips": len(self), "silent_left_out": self.silent, **counts}
+
+
+def clip_pool(data: GanDataConfig, task: GanConfig, part: Part, *, most: int, seed: int) -> ClipPool:
+    """The clips of a part.
+
+    Args:
+        most: At most so many, of each corpus or of the set.
+        seed: Of the corpora, and of the choice among the clips of a set.
+
+    Raises:
+        DatasetError: There is no such set, it is damaged, or the part is empty.
+        ConfigError: The clips have no such attribute.
+        MissingExtra: The corpus `soundfont` is asked for, and FluidSynth is not there.
+    """
+    return _of_set(data, task, part, most, seed) if data.set else _of_corpora(data, task, part, most, seed)
+
+
+def _of_corpora(data: GanDataConfig, task: GanConfig, part: Part, most: int, seed: int) -> ClipPool:
+    known = {
+        "pitch": tuple(str(pitch) for pitch in range(data.lowest_pitch, data.highest_pitch + 1)),
+        "velocity": tuple(str(velocity) for velocity in data.velocities),
+        "family": data.families,
+    }
+    for name in task.attributes:
+        if name not in known:
+            raise ConfigError(f"notes of the corpora have no attribute {name!r}; {near_miss(name, known)}")
+    settings = PoolSettings(
+        corpora=data.corpora,
+        families=data.families,
+        pitches=(data.lowest_pitch, data.highest_pitch),
+        velocities=data.velocities,
+        sample_rate=task.sample_rate,
+        seconds=task.num_samples / task.sample_rate,
+        instruments=data.instruments,
+        soundfont=data.soundfont,
+        seed=seed,
+    )
+    pool = render_pool(settings, part, most=most)
+    values = {"pitch": pool.pitch, "velocity": pool.velocity, "family": pool.family}
+    classes = {name: known[name] for name in task.attributes}
+    labels = {
+        name: torch.tensor([names.index(str(value)) for value in values[name]])
+        for name, names in classes.items()
+    }
+    samples = torch.cat(
+        [_kept(rows.float() / _FULL_SCALE, data, task.num_samples) for rows in pool.samples.split(_AT_ONCE)]
+    )
+    return ClipPool(samples, classes, labels, pool.silent)
+
+
+def _of_set(data: GanDataConfig, task: GanConfig, part: Part, most: int, seed: int) -> ClipPool:
+    opened = RecordedSet.open(data.set)
+    rows = opened.split(_SPLITS[part])
+    if not len(rows):
+        raise DatasetError(f"{data.set}: has no clips in its part {_SPLITS[part]!r}")
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    rows = rows[order[:most]].sort().values
+    columns = {name: opened.column(name) for name in task.attributes}
+    pieces: list[Tensor] = []
+    sounding: list[Tensor] = []
+    for chunk in rows.split(_AT_ONCE):
+        audio = resample(opened.audio(chunk), opened.header.sample_rate, task.sample_rate)
+        sounds = audio.abs().amax(dim=1) > _SILENT_PEAK
+        pieces.append(_kept(audio[sounds], data, task.num_samples))
+        sounding.append(chunk[sounds])
+    kept = torch.cat(sounding)
+    if not len(kept):
+        raise DatasetError(f"{data.set}: all clips of its part {_SPLITS[part]!r} are silent")
+    return ClipPool(
+        torch.cat(pieces),
+        {name: tuple(str(value) for value in column.names) for name, column in columns.items()},
+        {name: column.classes[kept] for name, column in columns.items()},
+        len(rows) - len(kept),
+    )
+
+
+def _kept(
+    audio: Float[Tensor, "clips samples"], data: GanDataConfig, num_samples: int
+) -> Int16[Tensor, "clips length"]:
+    """Clips of one length as integers."""
+    fitted = fit_length(audio, num_samples)
+    fitted = normalise_peak(fitted) if data.peak or not data.set else fitted
+    faded = fade_out(fitted, fraction=data.fade_out) if data.fade_out else fitted
+    return (faded.clamp(-1.0, 1.0) * _FULL_SCALE).round().to(torch.int16)

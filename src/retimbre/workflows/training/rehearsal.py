@@ -1,0 +1,80 @@
+"""What a run will cost, from a few of its steps: seconds, clips per second, hours, and memory.
+
+Steps of a run need not be alike. A gradient penalty doubles the time of the steps that have it; a network that grows
+begins with steps that cost a tenth of its last ones. So a kind of run names one step of each sort and how many there
+are of it (`kind.Trial`), each is made and timed, and the hours are their sum. The first step of a sort sets up kernels
+and buffers for its sizes, so that the second is timed.
+
+Memory is what the device had to give at its fullest: on a GPU what PyTorch took of it, on the CPU the whole process,
+libraries and all.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from retimbre.workflows.training.kind import Prepared, Trial
+
+try:
+    import resource  # Unix has it
+except ImportError:
+    resource = None
+
+# What a process took at its fullest is counted in KiB, but on one system in bytes.
+_RESIDENT_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
+
+
+def cost_of(prepared: Prepared[Any], trials: Sequence[Trial], device: torch.device) -> dict[str, Any]:
+    """Makes each of these steps twice and tells what the whole run takes; nothing is written.
+
+    Returns:
+        The last loss; the seconds of a step (`render_s`, `update_s`), or a row of `trials` for every sort of step;
+        `images_per_second` and `hours` of the run; `peak_memory_mb`.
+    """
+    rows = [_timed(prepared, trial, device) for trial in trials]
+    seconds = sum(row["steps"] * (row["render_s"] + row["update_s"]) for row in rows)
+    loss = rows[-1].pop("loss")
+    one = {name: rows[0][name] for name in ("render_s", "update_s")}
+    return {
+        "loss": loss,
+        **(one if len(rows) == 1 else {"trials": rows}),
+        "images_per_second": round(sum(trial.count * trial.clips for trial in trials) / seconds, 1),
+        "hours": round(seconds / 3600, 2),
+        "peak_memory_mb": _peak_memory_mb(device),
+    }
+
+
+def _timed(prepared: Prepared[Any], trial: Trial, device: torch.device) -> dict[str, Any]:
+    prepared.task.update(prepared.batch_at(trial.step), step=trial.step)
+    begun_s = _now_s(device)
+    batch = prepared.batch_at(trial.step)
+    rendered_s = _now_s(device)
+    measured = prepared.task.update(batch, step=trial.step)
+    updated_s = _now_s(device)
+    return {
+        "sort": trial.name,
+        "steps": trial.count,
+        "clips": trial.clips,
+        "render_s": round(rendered_s - begun_s, 4),
+        "update_s": round(updated_s - rendered_s, 4),
+        "loss": float(measured["loss"]),
+    }
+
+
+def _now_s(device: torch.device) -> float:
+    """The time when all that was asked of a device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.monotonic()
+
+
+def _peak_memory_mb(device: torch.device) -> int | None:
+    """None where the system does not count it."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 1e6)
+    if resource is None:
+        return None
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RESIDENT_UNIT_BYTES / 1e6)
