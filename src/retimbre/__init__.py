@@ -8,6 +8,7 @@ The verbs of the command line are functions of this package, imported when first
     retimbre.encode(...)           a sound to a representation, and retimbre.decode(...) back
     retimbre.make_dataset(...)     a synthesizer to sounds with labels
     retimbre.train(...)            a run file to a network
+    retimbre.generate_midi(...)    a generator and a MIDI file to music; generate_random, _scale, _interpolation, _grid
     retimbre.measure(...)          two sets of sounds to a number with an interval
 """
 
@@ -26,6 +27,11 @@ _VERBS = {
     "import_folder": ("retimbre.workflows.dataset.recordings", "import_folder"),
     "check_dataset": ("retimbre.workflows.dataset.census", "check_dataset"),
     "train": ("retimbre.workflows.training.fit", "train"),
+    "generate_random": ("retimbre.workflows.generate.sets", "generate_random"),
+    "generate_scale": ("retimbre.workflows.generate.sets", "generate_scale"),
+    "generate_interpolation": ("retimbre.workflows.generate.sets", "generate_interpolation"),
+    "generate_grid": ("retimbre.workflows.generate.sets", "generate_grid"),
+    "generate_midi": ("retimbre.workflows.generate.midi", "generate_midi"),
     "measure": ("retimbre.workflows.evaluation.sets.folders", "measure_sounds"),
     "evaluate": ("retimbre.workflows.evaluation.inversion.knobs", "evaluate"),
     "export_onnx": ("retimbre.workflows.export.onnx", "export_onnx"),

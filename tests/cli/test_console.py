@@ -1,7 +1,9 @@
 """Results go to standard output and messages to standard error."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -51,4 +53,30 @@ def test_a_person_sees_the_progress_of_work_that_takes_its_time(
         advance(1)
     output = capsys.readouterr()
     assert ("matching" in output.err) is not is_quick
+    assert output.out == ""
+
+
+def test_the_progress_of_a_training_tells_the_clips_of_a_second(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now_s = iter([10.0, 12.0, 14.0])
+    shown: list[tuple[float, str]] = []
+
+    @contextlib.contextmanager
+    def progress(title: str, total: float) -> Iterator[Callable[..., None]]:
+        yield lambda amount, title="": shown.append((amount, title))
+
+    monkeypatch.setattr(console, "progress", progress)
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(now_s))
+    with console.steps("toy", 1000, lambda step: 30 * step) as tell:
+        for step in (500, 501, 502):  # goes on after 500 steps of other sessions
+            tell(step)
+    # 30 clips in two seconds.
+    assert shown == [(500, "toy"), (1, "toy at 15 images/s"), (1, "toy at 15 images/s")]
+
+
+def test_a_table_can_be_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say_table([{"name": "fm", "knobs": 9}])
+    output = capsys.readouterr()
+    assert output.err.splitlines() == ["name  knobs", "fm    9"]
     assert output.out == ""

@@ -224,6 +224,17 @@ def test_a_refused_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_float_file_does_not_tell_when_it_was_written(tmp_path: Path) -> None:
+    samples = tone(440, 16_000)
+    write(tmp_path / "ours.wav", samples, 16_000)
+    soundfile.write(tmp_path / "theirs.wav", samples.numpy(), 16_000, subtype="FLOAT")
+    ours, theirs = ((tmp_path / f"{name}.wav").read_bytes() for name in ("ours", "theirs"))
+    # The library's own file has the time in seconds there, in the chunk of the peak; nothing else differs.
+    assert theirs[48:52] == b"PEAK"
+    assert ours[60:64] == bytes(4)
+    assert ours[:60] + ours[64:] == theirs[:60] + theirs[64:]
+
+
 def test_only_wav_and_flac_are_written(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"\.wav or \.flac, not '\.mp3'"):
         write(tmp_path / "a.mp3", torch.zeros(10), 44_100)

@@ -378,6 +378,37 @@ def test_weights_that_become_nan_behind_a_finite_loss_are_not_saved(tmp_path: Pa
     assert states_in(tmp_path)["last.safetensors"]["step"] == 6
 
 
+def illustrated(folder: Path, task: Task[int], steps: int) -> list[tuple[int, bool]]:
+    """At which steps samples were made, and whether that step had been saved by then."""
+    seen: list[tuple[int, bool]] = []
+    records = records_in(folder)
+
+    def illustrate(step: int) -> None:
+        state = records.checkpoints.load_last()
+        seen.append((step, state is not None and state["step"] == step))
+
+    fit(
+        task,
+        lambda step: step,
+        FitConfig(steps=steps, checkpoint_every=2, samples_every=4),
+        validation=[],
+        records=dataclasses.replace(records, illustrate=illustrate),
+        watch=Watch(Clock(), lambda progress: None),
+    )
+    return seen
+
+
+def test_samples_are_made_at_their_steps_and_the_last_before_these_are_saved(tmp_path: Path) -> None:
+    assert illustrated(tmp_path / "run", Scripted(float), steps=6) == [(4, False), (6, False)]
+    # The run that goes on does not make those of the steps that it has.
+    assert illustrated(tmp_path / "run", Scripted(float), steps=9) == [(8, False), (9, False)]
+
+
+def test_a_run_that_has_diverged_is_an_error_before_samples_are_made_of_it(tmp_path: Path) -> None:
+    with pytest.raises(RetimbreError, match="diverged"):
+        illustrated(tmp_path, Scripted(lambda step: math.nan if step == 4 else 1.0), steps=6)
+
+
 def test_an_exception_of_a_batch_is_passed_on_and_nothing_is_saved(tmp_path: Path) -> None:
     def batch_at(step: int) -> Points:
         if step == 3:

@@ -53,6 +53,37 @@ def test_the_gradients_of_uneven_shares_sum_to_that_of_the_batch_in_every_proces
         torch.testing.assert_close(torch.tensor(found), exact, rtol=1e-5, atol=1e-7)
 
 
+def compared(rows: Tensor, everyone: Tensor) -> Tensor:
+    """A value per row that depends on all of them, and on each in another way than on the others."""
+    return (rows[:, None] - everyone).pow(3).mean(dim=(1, 2)) + everyone.square().sum() * rows.sum(dim=1)
+
+
+def gathered(total: int) -> list[list[float]]:
+    with joined("cpu") as world:
+        torch.manual_seed(0)
+        share = world.share(total)
+        rows = torch.randn(total, 3, dtype=torch.float64)[share.rows].requires_grad_()
+        everyone = world.gather(rows, share)
+        (slope,) = torch.autograd.grad(compared(rows, everyone).sum(), rows, create_graph=True)
+        (second,) = torch.autograd.grad(slope.square().sum(), rows)
+        return [each.flatten().tolist() for each in (everyone, slope, second)]
+
+
+@pytest.mark.parametrize("total", [4, 5])
+def test_rows_are_gathered_with_their_first_and_second_derivatives(total: int) -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(total, 3, dtype=torch.float64).requires_grad_()
+    (slope,) = torch.autograd.grad(compared(rows, rows).sum(), rows, create_graph=True)
+    (second,) = torch.autograd.grad(slope.square().sum(), rows)
+    first, last = (outcome.value for outcome in in_processes(2, gathered, total))
+    assert first[0] == last[0] == rows.flatten().tolist()
+    for place, exact in ((1, slope), (2, second)):
+        found = torch.tensor(first[place] + last[place], dtype=torch.float64)
+        # Sums of float64 numbers in another order.
+        torch.testing.assert_close(found, exact.flatten().detach(), rtol=1e-12, atol=1e-12)
+    assert ALONE.gather(rows, ALONE.share(total)) is rows
+
+
 def agreements() -> dict[str, object]:
     with joined("cpu") as world:
         world.wait()

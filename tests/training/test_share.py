@@ -2,7 +2,8 @@
 
 import pytest
 
-from retimbre.training.share import current_share, share_of, share_of_batch, whole
+from retimbre.training.parallel import ALONE
+from retimbre.training.share import current_processes, current_share, share_of, share_of_batch, whole
 
 
 @pytest.mark.parametrize("num_ranks", [1, 2, 3, 7])
@@ -27,3 +28,11 @@ def test_a_share_is_worked_on_within_its_block_only() -> None:
 def test_a_layer_that_got_other_rows_than_the_share_is_told_so() -> None:
     with share_of_batch(share_of(5, 1, 2)), pytest.raises(ValueError, match="got 6 rows, but the share"):
         current_share(6)
+
+
+def test_the_processes_that_have_the_other_rows_are_known_within_the_block_that_names_them() -> None:
+    with share_of_batch(whole(5), ALONE):
+        assert current_processes() is ALONE
+        with share_of_batch(share_of(5, 0, 2)):
+            assert current_processes() is None
+    assert current_processes() is None

@@ -27,7 +27,7 @@ from retimbre.workflows.training.kind import Session
 from retimbre.workflows.training.listener import prepare
 from retimbre.workflows.training.listener_run import ListenerDataConfig, ListenerRun
 from retimbre.workflows.training.note_clips import NoteClips
-from retimbre.workflows.training.note_pool import NotePool, PoolSettings, _opened, render_pool
+from retimbre.workflows.training.note_pool import NotePool, PoolSettings, open_corpus, render_pool
 from retimbre.workflows.training.run import read_matching_run, read_run
 
 TINY = """
@@ -140,7 +140,7 @@ def test_a_pool_holds_the_labelled_notes_of_one_part_at_a_peak_of_one(pool: Note
     torch.testing.assert_close(
         pool.audio(torch.arange(12)).abs().amax(dim=1), torch.ones(12), atol=1e-4, rtol=0
     )
-    with _opened("notes", PoolSettings.of_listener(DATA, TASK, 1)) as (source, size):
+    with open_corpus("notes", PoolSettings.of_listener(DATA, TASK, 1)) as (source, size):
         instruments = {part: set() for part in ("train", "valid", "test")}
         for entry in source.entries(range(size)):
             instruments[entry.part].add(entry.instrument)

@@ -29,6 +29,7 @@ import retimbre
 from retimbre.cli import console, doctor, encode, export, listing, match, render, train
 from retimbre.cli.data import group as data
 from retimbre.cli.evaluate import group as evaluate
+from retimbre.cli.generate import group as generate
 from retimbre.cli.study import group as study
 from retimbre.core.errors import RetimbreError, UserError
 
@@ -41,7 +42,13 @@ COMMANDS = {
     "list": listing.list_names,
     "doctor": doctor.doctor,
 }
-GROUPS: dict[str, ModuleType] = {"data": data, "evaluate": evaluate, "export": export, "study": study}
+GROUPS: dict[str, ModuleType] = {
+    "data": data,
+    "generate": generate,
+    "evaluate": evaluate,
+    "export": export,
+    "study": study,
+}
 
 # What a shell reports for a program that Ctrl-C ended: 128 and the number of the signal.
 INTERRUPTED = 130

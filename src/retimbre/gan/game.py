@@ -9,7 +9,7 @@ Everything that is drawn is drawn for the whole global batch, of which a part ha
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import torch
@@ -22,6 +22,7 @@ from retimbre.gan.gamma import AutoGamma
 from retimbre.gan.hearing import Ear
 from retimbre.gan.losses import LOSSES
 from retimbre.gan.sounds import SoundGenerator
+from retimbre.training import devices
 from retimbre.training.devices import Precision
 from retimbre.training.share import Share
 
@@ -32,8 +33,17 @@ _DEVIATION = 0.01
 @final
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """Rows that go through the networks together: their place in the global batch, sounds, labels and latents."""
+    """Rows that go through the networks together.
 
+    Attributes:
+        address: From where they draw: the same for all parts of a batch, each of which draws for the whole of it.
+        share: Their place in the global batch.
+        audio: The real clips.
+        labels: Of these, and what the generated ones are to be.
+        latent: From which clips are generated.
+    """
+
+    address: int
     share: Share
     audio: Float[Tensor, "batch samples"]
     labels: Labels
@@ -42,6 +52,10 @@ class Part:
 
 Rows = dict[str, Any]
 """Figures by name, a value per row of a part."""
+
+
+Shown = tuple[Float[Tensor, "batch channels ..."], Float[Tensor, " batch"]]
+"""Features and the scores that a critic gave them."""
 
 
 @final
@@ -67,14 +81,14 @@ class Game:
             features = self.sounds.network(part.latent, part.labels)
         rows: Rows = {}
         for ear in self.ears:
-            with torch.no_grad():
-                real, generated = ear.real(part.audio), ear.generated(features, self.sounds)
+            real, generated = self._heard(ear, part, features, is_penalized=is_penalized)
             of_real, of_generated = self._asked(ear, real, part), self._asked(ear, generated, part)
             scores = of_real.score, of_generated.score
             gather(rows, "critic_loss", self.loss.critic(*scores) + self.game.drift * scores[0].square())
             gather(rows, "real_score", scores[0].detach())
             gather(rows, "generated_score", scores[1].detach())
-            if is_penalized and (penalty := self._penalty(ear, real, generated, part)) is not None:
+            shown = (real, scores[0]), (generated, scores[1])
+            if is_penalized and (penalty := self._penalty(ear, *shown, part)) is not None:
                 gather(rows, "critic_loss", penalty * self.game.penalty_every)
                 gather(rows, "penalty", penalty.detach())
             if self.game.class_weight_critic and of_real.classes:
@@ -102,40 +116,51 @@ class Game:
             gather(rows, "generator_loss", loss)
         return rows
 
-    def _penalty(
-        self,
-        ear: Ear,
-        real: Float[Tensor, "batch channels ..."],
-        generated: Float[Tensor, "batch channels ..."],
-        part: Part,
-    ) -> Float[Tensor, " batch"] | None:
+    def _heard(
+        self, ear: Ear, part: Part, features: Float[Tensor, "batch channels ..."], *, is_penalized: bool
+    ) -> tuple[Float[Tensor, "batch channels ..."], Float[Tensor, "batch channels ..."]]:
+        """What a critic hears of the real clips and of the generated ones; from its scores of them slopes are taken."""
+        with torch.no_grad():
+            real, generated = ear.real(part.audio).detach(), ear.generated(features, self.sounds).detach()
+        has_slopes = is_penalized and self.game.penalty_method == "exact"
+        real.requires_grad_(has_slopes and self.game.r1 > 0.0)
+        generated.requires_grad_(has_slopes and self.game.r2 > 0.0)
+        return real, generated
+
+    def _penalty(self, ear: Ear, real: Shown, generated: Shown, part: Part) -> Float[Tensor, " batch"] | None:
         """The weighted penalties on the slope of a critic; None if there are none."""
         game = self.game
-
-        def score(features: Float[Tensor, "batch channels ..."]) -> Float[Tensor, " batch"]:
-            return self._asked(ear, features, part).score
-
         found: list[Float[Tensor, " batch"]] = []
         if game.gradient_penalty:
             chance = torch.rand(part.share.total, device=self.device)[part.share.rows]
-            found.append(
-                game.gradient_penalty * penalties.interpolation_penalty(score, real, generated, chance)
-            )
+            score = self._score(ear, part)
+            penalty = penalties.interpolation_penalty(score, real[0], generated[0], chance)
+            found.append(game.gradient_penalty * penalty)
         factor = 0.5 * (self.gamma.value if self.gamma else 1.0)
-        for weight, features in ((game.r1, real), (game.r2, generated)):
+        for weight, shown in ((game.r1, real), (game.r2, generated)):
             if weight:
-                found.append(factor * weight * self._slope(score, features, part.share))
+                found.append(factor * weight * self._slope(ear, shown, part))
         return torch.stack(found).sum(dim=0) if found else None
 
-    def _slope(
-        self, score: Any, features: Float[Tensor, "batch channels ..."], share: Share
-    ) -> Float[Tensor, " batch"]:
+    def _slope(self, ear: Ear, shown: Shown, part: Part) -> Float[Tensor, " batch"]:
         """The squared slope of a critic at some features."""
+        features, scores = shown
         if self.game.penalty_method == "exact":
-            return penalties.gradient_square(score, features)
-        shape = (share.total, *features.shape[1:])
-        noise = torch.randn(shape, device=self.device)[share.rows]
+            return penalties.gradient_square_of(scores, features)
+        shape = (part.share.total, *features.shape[1:])
+        noise = torch.randn(shape, device=self.device)[part.share.rows]
+
+        # Without autocast: bfloat16 cannot tell two scores this close from each other. And a layer that draws has to
+        # draw the same for both.
+        def score(near: Float[Tensor, "batch channels ..."]) -> Float[Tensor, " batch"]:
+            devices.restart_random(part.address, "slope", 0)
+            return ear.critic(near, part.labels).score
+
         return penalties.finite_difference_square(score, features, noise, _DEVIATION)
+
+    def _score(self, ear: Ear, part: Part) -> Callable[[Tensor], Tensor]:
+        """A critic's score as a function of what it is shown of the clips of a part."""
+        return lambda features: self._asked(ear, features, part).score
 
     def _asked(self, ear: Ear, features: Float[Tensor, "batch channels ..."], part: Part) -> Verdict:
         """What a critic says, in float32."""

@@ -27,6 +27,10 @@ from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Stage
 
 
+class GrowthWarning(UserWarning):
+    """A schedule says something that may not have been meant."""
+
+
 @final
 @dataclasses.dataclass(frozen=True)
 class Growth:
@@ -142,8 +146,13 @@ class Growth:
             raise ConfigError(
                 f"{name} has {len(values)} values, but there are {len(self.steps)} scales in steps"
             )
-        if min(values) < least:
+        # What the first scale fades in is not used, so it may be anything.
+        if min(values[self._first_used(name) :], default=least) < least:
             raise ConfigError(f"{name} is {list(values)}; takes {least} or more for each scale")
+
+    @staticmethod
+    def _first_used(name: str) -> int:
+        return 0 if name == "batch_sizes" else 1
 
     def _check_custom(self) -> None:
         if self.fade_jumps or self.fade_jump_steps:

@@ -10,10 +10,11 @@ clip, to be added to the critic's loss:
     finite difference   an estimate of the same square from the scores of a clip and of the clip with a little noise
 
 The first two are differentiated twice, the gradient being part of what is made small: about twice the work of a plain
-step. The third takes one more pass forward and works with layers that have no second derivative. For Gaussian noise of
+step. The third takes two passes forward and works with layers that have no second derivative. For Gaussian noise of
 deviation d, (score(x + d n) - score(x)) / d is close to the gradient's component along n, whose square has the
 expected value |gradient|^2; the scatter about it is large (a standard deviation of 1.4 times the value), which the mean
-over a batch evens out.
+over a batch evens out. What is learned from it is not quite the same: where the noise reaches across the kink of a
+rectifier, the estimate feels the change of slope there, which second derivatives pass over.
 
 A `critic` here is a function of features: it has to give the same scores when shown the same features twice, and row i
 of its scores should depend on row i of the features. Where it does not (minibatch statistics), the gradient taken is
@@ -56,6 +57,16 @@ def gradient_square(critic: Scorer, features: Features) -> Values:
     return _gradient(critic, features).square().sum(1)
 
 
+def gradient_square_of(scores: Values, features: Features) -> Values:
+    """|gradient|^2 of scores that are at hand: without the pass through the critic that they took.
+
+    Args:
+        scores: Of these features, computed while gradients were on.
+        features: They require gradients, and are float32 at least.
+    """
+    return _slope(scores, features, is_differentiable=True).square().sum(1)
+
+
 def finite_difference_square(critic: Scorer, features: Features, noise: Features, deviation: float) -> Values:
     """An estimate of |gradient|^2 that needs no second derivative; exact in expectation for a linear critic.
 
@@ -75,7 +86,7 @@ def finite_difference_square(critic: Scorer, features: Features, noise: Features
 
 
 def _gradient(critic: Scorer, features: Features) -> Float[Tensor, "batch size"]:
-    """The gradient of each row's score, flat, at least float32, and itself differentiable where gradients are on.
+    """The gradient of each row's score, itself differentiable where gradients are on.
 
     Under autocast the critic's layers compute in bfloat16, but features, scores and the gradient are float32, so that
     neither the sum of many squares nor the norm is rounded to three digits.
@@ -83,6 +94,10 @@ def _gradient(critic: Scorer, features: Features) -> Float[Tensor, "batch size"]
     wanted = torch.is_grad_enabled()
     leaf = features.detach().to(torch.promote_types(features.dtype, torch.float32)).requires_grad_()
     with torch.enable_grad():
-        total = critic(leaf).to(leaf.dtype).sum()
-        (gradient,) = torch.autograd.grad(total, leaf, create_graph=wanted)
+        return _slope(critic(leaf), leaf, is_differentiable=wanted)
+
+
+def _slope(scores: Values, features: Features, *, is_differentiable: bool) -> Float[Tensor, "batch size"]:
+    total = scores.to(features.dtype).sum()
+    (gradient,) = torch.autograd.grad(total, features, create_graph=is_differentiable)
     return gradient.flatten(1)

@@ -186,9 +186,7 @@ def load_generator(name_or_path: str | Path, weights: Weights = "average") -> So
         raise CheckpointError(f"{path}: holds the average of its weights only, no {weights!r} ones")
     try:
         config = build(GanConfig, metadata["config"], "config")
-        sounds = SoundGenerator(
-            config, metadata["classes"], saved_statistics(config, state.get("statistics"))
-        )
+        sounds = saved_sounds(config, metadata["classes"], state.get("statistics"))
         sounds.network.load_state_dict(state[weights])
         if metadata["stage"] is not None:
             sounds.network.grow(Stage(**metadata["stage"]))
@@ -204,12 +202,16 @@ def statistics_state(statistics: Statistics) -> dict[str, Any]:
     return {"mean": statistics.mean, "deviation": statistics.deviation, "clips": statistics.num_clips}
 
 
-def saved_statistics(config: GanConfig, state: Mapping[str, Any] | None) -> Statistics | None:
-    """What `statistics_state` returned, of what the generator of a run makes; None for none."""
-    if state is None:
-        return None
-    inner = representation(config.representation, config.sample_rate, config.settings)
-    return Statistics(state["mean"], state["deviation"], int(state["clips"]), inner.identity())
+def saved_sounds(
+    config: GanConfig, classes: Mapping[str, Sequence[str]], statistics: Mapping[str, Any] | None
+) -> SoundGenerator:
+    """A generator with fresh weights for the classes, and by the statistics, that a checkpoint holds."""
+    named = {name: tuple(names) for name, names in classes.items()}
+    if statistics is None:
+        return SoundGenerator(config, named)
+    inner = own_representation(config, None)
+    read = Statistics(statistics["mean"], statistics["deviation"], int(statistics["clips"]), inner.identity())
+    return SoundGenerator(config, named, read)
 
 
 def _classes_of(name: str, names: Sequence[str], wanted: Any, count: int) -> Tensor:

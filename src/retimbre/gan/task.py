@@ -5,9 +5,9 @@ other clips. A critic's loss says how badly it tells real from generated, to whi
 slope in bounds: a critic as steep as it likes would win at once and teach nothing. The generator's loss says how badly
 it is taken for real.
 
-Everything a step draws (latents, where between clips a slope is taken) is drawn for the whole global batch, and each
-process uses its rows; losses are sums of one value per row. So two processes, or a batch that goes through the networks
-in parts (`rows_at_once`), do what one would with the whole.
+Everything a step draws (latents, where between clips a slope is taken) is drawn for the whole global batch, of which
+each process uses its rows and each part of a batch that goes through the networks in parts (`rows_at_once`) its own;
+losses are sums of one value per row. So two processes, or several parts, do what one would with the whole.
 
 The weights that are heard in the end are an average of the generator's over its updates. It is the average that is
 validated: sounds with the labels of held-out clips are compared with these as sets (KAD of band statistics).
@@ -20,6 +20,7 @@ References:
     Huang et al. (2024), The GAN is dead; long live the GAN! (R3GAN), https://arxiv.org/abs/2501.05441
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -36,6 +37,7 @@ from retimbre.listening.statistics import BandStatistics
 from retimbre.metrics.bootstrap import Bootstrap
 from retimbre.metrics.distances.base import Vectors
 from retimbre.metrics.distances.mmd import GaussianMmd
+from retimbre.training import devices
 from retimbre.training.ema import ExponentialMovingAverage
 from retimbre.training.parallel import ALONE, World
 from retimbre.training.schedule import learning_rate_at, set_learning_rate
@@ -134,8 +136,8 @@ class GanTask(Task[ClipBatch]):
                 audio = self.sounds.heard(self.generator.enlarge(features))
                 real.append((share, embedder(batch.audio[0])))
                 generated.append((share, embedder(audio)))
-        vectors = [Vectors.of(self._together(held, embedder.dim)) for held in (real, generated)]
-        measured = GaussianMmd().measure(*vectors, Bootstrap(resamples=1))
+        reference, estimate = (Vectors.of(self._together(held, embedder.dim)) for held in (real, generated))
+        measured = GaussianMmd().measure(reference, estimate, Bootstrap(resamples=1))
         return {"kad": measured.values["value"].value}
 
     def state_dict(self) -> dict[str, Any]:
@@ -150,7 +152,6 @@ class GanTask(Task[ClipBatch]):
             "gamma": None if self.game.gamma is None else self.game.gamma.state_dict(),
             "classes": {name: list(names) for name, names in self.sounds.classes.items()},
             "statistics": None if statistics is None else statistics_state(statistics),
-            "census": self.sounds.facts.get("census", {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -170,10 +171,12 @@ class GanTask(Task[ClipBatch]):
         audio = batch.audio[index]
         share = batch.share or whole(len(audio))
         latent = self._drawn(share)
+        address = int(torch.randint(2**62, ()))
         at_once = self.sounds.config.rows_at_once or share.count
         for first in range(0, share.count, at_once):
             rows = slice(first, min(first + at_once, share.count))
             yield Part(
+                address,
                 Share(share.first + first, rows.stop - first, share.total),
                 audio[rows],
                 {name: classes[index, rows] for name, classes in batch.labels.items()},
@@ -192,7 +195,7 @@ class GanTask(Task[ClipBatch]):
         self.critic_optimizer.zero_grad(set_to_none=True)
         sums: Rows = {}
         for part in parts:
-            with share_of_batch(part.share):
+            with self._at_work(part):
                 rows = self.game.critic_rows(part, is_penalized=nth % self.rules.penalty_every == 0)
             (rows["critic_loss"].sum() * self._scale(part.share)).backward()
             _add(sums, rows, part.share)
@@ -207,12 +210,19 @@ class GanTask(Task[ClipBatch]):
         self.critics.requires_grad_(False)
         sums: Rows = {}
         for part in parts:
-            with share_of_batch(part.share):
+            with self._at_work(part):
                 rows = self.game.generator_rows(part)
             (rows["generator_loss"].sum() * self._scale(part.share)).backward()
             _add(sums, rows, part.share)
         self.critics.requires_grad_(True)
         return self._stepped(self.generator, self.generator_optimizer, sums)
+
+    @contextlib.contextmanager
+    def _at_work(self, part: Part) -> Iterator[None]:
+        """Lets networks know which rows they are given, and all parts of a batch draw the same."""
+        devices.restart_random(part.address, "part", 0)
+        with share_of_batch(part.share, self.world):
+            yield
 
     def _scale(self, share: Share) -> float:
         """What a sum over rows is multiplied by, so that all parts together are the mean or the sum of the batch."""

@@ -79,6 +79,7 @@ def save(path: Path, state: Mapping[str, object], *, kind: str, metadata: Mappin
     Raises:
         TypeError: the state holds something else.
         ValueError: the metadata holds a NaN or an infinity.
+        OSError: the file cannot be written, as on a full disk; one that was there stays.
     """
     tensors: dict[str, Tensor] = {}
     structure = _describe(state, "", tensors)
@@ -91,7 +92,10 @@ def save(path: Path, state: Mapping[str, object], *, kind: str, metadata: Mappin
     }
     stored = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     with whole_file(path) as aside:
-        save_file(stored, aside, metadata=header)
+        try:
+            save_file(stored, aside, metadata=header)
+        except SafetensorError as error:  # its own exception for a full disk, too
+            raise OSError(f"{path}: cannot be written: {error}") from error
         _settle_header(aside)
 
 

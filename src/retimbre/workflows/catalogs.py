@@ -87,6 +87,7 @@ def _what_it_is(representation: Any) -> str:
 
 
 def _models() -> list[Row]:
+    from retimbre.gan.networks import sizes
     from retimbre.matching import autoencoder
     from retimbre.matching.networks.catalog import MODELS, PAPER_OUTPUTS
 
@@ -108,7 +109,7 @@ def _models() -> list[Row]:
         "representation": "class labels",
         "description": autoencoder.DESCRIPTION,
     }
-    return [*inverters, labels]
+    return [*inverters, labels, *sizes.rows()]
 
 
 def _metrics() -> list[Row]:

@@ -5,12 +5,13 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.study import listening, matching, phase, snr_pesq, timing
+from retimbre.cli.study import listening, matching, phase, representations, snr_pesq, timing
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "listening": listening.listening,
     "matching": matching.matching,
     "phase": phase.phase,
+    "representations": representations.representations,
     "snr-pesq": snr_pesq.snr_pesq,
     "timing": timing.timing,
 }

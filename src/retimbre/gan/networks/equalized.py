@@ -19,6 +19,7 @@ References:
     He et al. (2015), Delving deep into rectifiers, https://arxiv.org/abs/1502.01852
 """
 
+import abc
 import dataclasses
 import math
 from typing import final
@@ -63,7 +64,7 @@ class LayerStyle:
         return nn.functional.leaky_relu(values, self.leak)
 
 
-class _Weights(nn.Module):
+class _Weights(nn.Module, abc.ABC):
     """Weights and biases with what they are multiplied by when used."""
 
     def __init__(self, shape: tuple[int, ...], num_biases: int, fan_in: int, style: LayerStyle) -> None:
@@ -76,6 +77,10 @@ class _Weights(nn.Module):
             bound = 1.0 / math.sqrt(fan_in)
             biases = torch.empty(num_biases).uniform_(-bound, bound)
         self.bias = nn.Parameter(biases)
+
+    @abc.abstractmethod
+    def forward(self, values: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """The layer's sums, before any activation."""
 
     def extra_repr(self) -> str:
         """What the layer's print shows."""
@@ -104,10 +109,12 @@ class Conv(_Weights):
         super().__init__((num_out, num_in, *kernel), num_out, fan_in, style)
         self.padding = (kernel[0] // 2, kernel[1] // 2)
 
-    def forward(self, maps: Float[Tensor, "batch in bins frames"]) -> Float[Tensor, "batch out bins frames"]:
-        """The maps of the same size."""
+    def forward(
+        self, values: Float[Tensor, "batch in _ _"], stride: tuple[int, int] = (1, 1)
+    ) -> Float[Tensor, "batch out _ _"]:
+        """The maps of the same size, or of every so many cells of it."""
         return nn.functional.conv2d(
-            maps, self.weight * self.gain, self.bias * self.gain, padding=self.padding
+            values, self.weight * self.gain, self.bias * self.gain, stride, self.padding
         )
 
 
@@ -123,9 +130,9 @@ class Unfold(_Weights):
     def __init__(self, num_in: int, num_out: int, size: tuple[int, int], style: LayerStyle) -> None:
         super().__init__((num_out, num_in, *size), num_out, num_in * size[0] * size[1], style)
 
-    def forward(self, latent: Float[Tensor, "batch in"]) -> Float[Tensor, "batch out bins frames"]:
+    def forward(self, values: Float[Tensor, "batch in"]) -> Float[Tensor, "batch out bins frames"]:
         """Maps of the kernel's size."""
-        maps = torch.einsum("bi,oiyx->boyx", latent, self.weight * self.gain)
+        maps = torch.einsum("bi,oiyx->boyx", values, self.weight * self.gain)
         return maps + (self.bias * self.gain)[:, None, None]
 
 
@@ -151,8 +158,8 @@ class PixelNorm(nn.Module):
 class MinibatchDeviation(nn.Module):
     """Adds a channel that says how much the clips of a group differ.
 
-    Groups are `group_size` neighbouring rows of the global batch; where it does not divide the batch, the whole batch is
-    one group.
+    Groups are `group_size` neighbouring rows of the global batch; where it does not divide the batch, all of the batch
+    is one group.
     """
 
     def __init__(self, group_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Networks over frames: one vector per moment of a clip, mixed along time by short filters and within a frame by layers.
+"""Networks over frames: one vector per moment of a clip, mixed along time by short filters, then within each frame.
 
 A spectrogram can be seen as a picture, and a network can slide small filters over it in both directions. But a
 spectrum is not a picture: a harmonic sound has its energy in many places at once, far apart, and the same pattern never
@@ -17,17 +17,67 @@ References:
     Perez et al. (2018), FiLM, https://arxiv.org/abs/1709.07871 (scale and shift from what a network is told)
 """
 
-from typing import final
+import dataclasses
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Form, Labels, one_hot
 
 _SLOPE = 0.2  # of the activation of critics below zero
-_LABEL_GAIN = 1.0  # so that a latent and a label weigh alike at the start
+_QUIET_START = 0.3  # of what a block adds, so that deep networks begin by passing on what they got
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A configuration of such a network."""
+
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def depth(self) -> int: ...  # noqa: D102
+    @property
+    def expansion(self) -> int: ...  # noqa: D102
+    @property
+    def kernel(self) -> int: ...  # noqa: D102
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class FrameSize:
+    """How large a stack of blocks is.
+
+    Attributes:
+        width: Channels.
+        depth: Blocks.
+        expansion: How much wider the inner layer of a block is.
+        kernel: Frames that a filter reaches over.
+
+    Raises:
+        ConfigError: One is below 1, or the kernel has no middle.
+    """
+
+    width: int
+    depth: int
+    expansion: int
+    kernel: int
+
+    def __post_init__(self) -> None:
+        """Refuses what is no size."""
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) < 1:
+                raise ConfigError(f"{field.name} is {getattr(self, field.name)}, but takes 1 or more")
+        if self.kernel % 2 == 0:
+            raise ConfigError(f"kernel is {self.kernel}, but takes an odd number")
+
+    @classmethod
+    def of(cls, config: Sized) -> "FrameSize":
+        """The size that a configuration asks for."""
+        return cls(config.width, config.depth, config.expansion, config.kernel)
 
 
 @final
@@ -39,15 +89,18 @@ class Told(nn.Module):
         self.classes = form.classes
         told = sum(len(names) for names in form.classes.values())
         self.latent = nn.Linear(form.latent_dim, width)
-        self.labels = nn.Linear(told, width, bias=False)
+        self.labels = nn.Linear(told, width, bias=False) if told else None
         self.mixed = nn.Linear(width, width)
-        # A row of labels has one 1 per attribute, a latent one number of size 1 per dimension.
-        nn.init.normal_(self.labels.weight, std=_LABEL_GAIN)
-        self.latent.weight.data.normal_(0.0, form.latent_dim**-0.5)
+        # A row of labels has one 1 per attribute, a latent one number of size 1 per dimension: so both weigh alike.
+        if self.labels is not None:
+            nn.init.normal_(self.labels.weight)
+        nn.init.normal_(self.latent.weight, std=form.latent_dim**-0.5)
 
     def forward(self, latent: Float[Tensor, "batch latent"], labels: Labels) -> Float[Tensor, "batch width"]:
         """The vector."""
-        joined = self.latent(latent) + self.labels(one_hot(labels, self.classes, latent))
+        joined = self.latent(latent)
+        if self.labels is not None:
+            joined = joined + self.labels(one_hot(labels, self.classes, latent))
         return functional.silu(self.mixed(functional.silu(joined)))
 
 
@@ -74,18 +127,18 @@ class TimeFilter(nn.Module):
 class ToldBlock(nn.Module):
     """A residual block of a generator."""
 
-    def __init__(self, width: int, expansion: int, kernel: int, told: int) -> None:
+    def __init__(self, size: FrameSize) -> None:
         super().__init__()
-        self.along = TimeFilter(width, kernel)
+        width, inner = size.width, size.expansion * size.width
+        self.along = TimeFilter(width, size.kernel)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulation = nn.Linear(told, 2 * width)
-        self.widen = nn.Linear(width, expansion * width)
-        self.narrow = nn.Linear(expansion * width, width)
-        # A block begins by passing on nearly what it got, and the deeper the network, the better for learning.
-        self.narrow.weight.data.mul_(0.3)
+        self.modulation = nn.Linear(width, 2 * width)
+        self.widen = nn.Linear(width, inner)
+        self.narrow = nn.Linear(inner, width)
+        self.narrow.weight.data.mul_(_QUIET_START)
 
     def forward(
-        self, frames: Float[Tensor, "batch frames width"], told: Float[Tensor, "batch told"]
+        self, frames: Float[Tensor, "batch frames width"], told: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "batch frames width"]:
         """The frames with something added."""
         scale, shift = self.modulation(told)[:, None].chunk(2, dim=-1)
@@ -97,12 +150,13 @@ class ToldBlock(nn.Module):
 class FrameBackbone(nn.Module):
     """From what a generator is told to a vector per frame."""
 
-    def __init__(self, form: Form, num_frames: int, width: int, depth: int, expansion: int, kernel: int) -> None:
+    def __init__(self, form: Form, num_frames: int, size: FrameSize) -> None:
         super().__init__()
+        width = size.width
         self.told = Told(form, width)
         self.start = nn.Parameter(torch.randn(num_frames, width))
         self.spread = nn.Linear(width, width)
-        self.blocks = nn.ModuleList(ToldBlock(width, expansion, kernel, width) for _ in range(depth))
+        self.blocks = nn.ModuleList(ToldBlock(size) for _ in range(size.depth))
         self.norm = nn.LayerNorm(width)
 
     def forward(
@@ -120,12 +174,13 @@ class FrameBackbone(nn.Module):
 class HalvingBlock(nn.Module):
     """A residual block of a critic, after which there are half as many frames."""
 
-    def __init__(self, width: int, expansion: int, kernel: int) -> None:
+    def __init__(self, size: FrameSize) -> None:
         super().__init__()
-        self.along = TimeFilter(width, kernel)
-        self.widen = nn.Linear(width, expansion * width)
-        self.narrow = nn.Linear(expansion * width, width)
-        self.narrow.weight.data.mul_(0.3)
+        width, inner = size.width, size.expansion * size.width
+        self.along = TimeFilter(width, size.kernel)
+        self.widen = nn.Linear(width, inner)
+        self.narrow = nn.Linear(inner, width)
+        self.narrow.weight.data.mul_(_QUIET_START)
 
     def forward(self, frames: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch half width"]:
         """Means of pairs of frames with something added; an odd last frame stays."""

@@ -1,166 +1,237 @@
-"""placeholder"""
+"""A generator of pitched notes that plays a synthesizer: it says how loud each harmonic is, not where it lies.
+
+Frames of a backbone (`frame_backbone`) are read as levels over time: of 40 bands of the spectrum, of the first 40
+harmonics by number, of what is inharmonic, and of noise. Bands tell what belongs to the instrument, its formants and
+brightness, whatever is played; numbers tell what belongs to the string or the pipe, its missing even harmonics or the
+node where it was plucked. Both add up to the level of each harmonic, in nepers. How the pitch wavers is told once per
+note: a vibrato, and a glide at the beginning. `additive` makes the sound.
+
+So it makes samples (the representation `waveform`), at a peak of 1, and needs to be told the pitch. Critics should hear
+the magnitudes of spectra: phases are as they fall.
+
+References:
+    Engel et al. (2020), DDSP: Differentiable digital signal processing, https://arxiv.org/abs/2001.04643
+"""
 
 import dataclasses
 import math
 from typing import Literal, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
-from retimbre.core.random import generator
+from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Form, Generator, GeneratorConfig, Labels
-from retimbre.gan.networks.frame_backbone import FrameBackbone
+from retimbre.gan.networks.additive import NOISE_FRAMES, harmonics_of, noise_of, partials_of
+from retimbre.gan.networks.frame_backbone import FrameBackbone, FrameSize
+
+# Levels span some 10 nepers, what a layer says some 3; and as all layers have one learning rate, what is multiplied by
+# more learns faster. Harmonics should, so that a note is not made of noise before they are learned.
+_HARMONIC_GAIN, _PARTIAL_GAIN, _NOISE_GAIN = 2.0, 0.5, 1.0
+_NEPERS = (-30.0, 8.0)  # between silence and what is far above a sum that peaks at 1
+_SILENT = -30.0
+_HIGHEST_SHARE = 0.48  # of the sample rate, where components end
+# Above the note, where inharmonic partials lie. None is near its fundamental: there it would be heard as the note, but
+# out of tune, and no critic hears the difference if the lobes of its window are wider.
+_PARTIALS_OCTAVES = (0.6, 4.0)
+
+# Before anything is learned, harmonics fall by 6 dB per octave and the rest is soft.
+_PARTIAL_NEPERS = -9.0
+_NOISE_NEPERS = -7.0
+
+_BAND_BEND_HZ = 300.0  # bands lie evenly below this and by ratio above
+_QUIETEST_PEAK = 1e-4  # is not raised to 1
+
+# The pitch: a vibrato of so many cents at most and a rate in this range, that begins within half a second, and a glide.
+_VIBRATO_CENTS, _VIBRATO_HZ, _VIBRATO_DELAY_S = 40.0, (3.5, 7.5), 0.5
+_VIBRATO_RISE = 20.0  # per second
+_GLIDE_CENTS, _GLIDE_S = 80.0, (0.01, 0.08)
+_TUNING_CENTS = 5.0
+_CENT = math.log(2.0) / 1_200.0
+_MOTIONS = 7
 
 
 @final
 @dataclasses.dataclass(frozen=True)
 class HarmonicGeneratorConfig(GeneratorConfig):
+    """Levels of harmonics, partials and noise from the latent and the labels, played at the labelled pitch."""
+
     kind: Literal["harmonic"] = "harmonic"
     sample_rate: int = 16_000
+    """Of the clips, in Hz; that of [task]."""
     hop_length: int = 128
+    """Samples from one frame of levels to the next."""
     width: int = 192
+    """Channels of the backbone, which makes two frames of levels in each of its own."""
     depth: int = 5
+    """Blocks of the backbone."""
     expansion: int = 2
+    """How much wider the inner layer of a block is."""
     kernel: int = 7
+    """Frames that a block's filter reaches over, an odd number."""
     bands: int = 40
+    """Of the spectral envelope, as evenly spaced as the ear has them."""
     harmonics: int = 40
+    """Harmonics that have a level of their own; of those above, the odd ones share one and the even ones another."""
     partials: int = 64
+    """Inharmonic partials, by ratio evenly from a fifth to four octaves above the note."""
     noise_bands: int = 24
+    """Bands of noise."""
+
+    def __post_init__(self) -> None:
+        """Refuses what has no middle or no size."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            least = 2 if field.name in {"bands", "noise_bands"} else 1
+            if isinstance(value, int) and value < least:
+                raise ConfigError(f"{field.name} is {value}, but takes {least} or more")
+        FrameSize.of(self)
 
     def build(self, form: Form) -> Generator:
+        """Takes the waveform of notes whose pitch is told.
+
+        Raises:
+            ConfigError: The features are not a waveform, or there is no pitch.
+        """
+        if len(form.shape) != 2 or form.shape[0] != 1:
+            raise ConfigError(
+                f"a harmonic generator makes the representation 'waveform', not features of shape {list(form.shape)}"
+            )
+        if "pitch" not in form.classes:
+            raise ConfigError("a harmonic generator plays notes; attributes needs 'pitch'")
         return HarmonicGenerator(form, self)
 
 
+@final
 class HarmonicGenerator(Generator):
+    """From a latent and labels to a note."""
+
+    pitch_hz: Tensor
+    harmonic_weights: Tensor
+    harmonic_nepers: Tensor
+    partial_step: Tensor
+    partial_nepers: Tensor
+    noise_weights: Tensor
+
     def __init__(self, form: Form, config: HarmonicGeneratorConfig) -> None:
         super().__init__(form)
         self.config = config
-        c = config
-        num_samples = form.shape[1]
-        self.num_samples = num_samples
-        hops = -(-num_samples // c.hop_length)
-        self.pairs = (hops + 2) // 2
-        self.num_frames = 2 * self.pairs
-        self.backbone = FrameBackbone(form, self.pairs, c.width, c.depth, c.expansion, c.kernel)
-        self.sizes = (c.bands, c.harmonics + 2, c.partials, c.noise_bands)
-        self.head = nn.Linear(c.width, 2 * sum(self.sizes))
-        self.head.weight.data.mul_(0.5)
-        self.motion = nn.Linear(c.width, 7)
-        pitches = torch.tensor([float(p) for p in form.classes["pitch"]], dtype=torch.float64)
-        f0 = 440 * 2 ** ((pitches - 69) / 12)
-        self.K = int(c.sample_rate / 2 / float(f0.min()))
-        self.L = 1 << math.ceil(math.log2(4 * self.K))
-        k = torch.arange(1, self.K + 1).double()
-        hz = f0[:, None] * k
-        self.register_buffer("f0", f0.float(), persistent=False)
-        self.register_buffer("mix", _mix(hz, c).float(), persistent=False)
-        fall = -1.0 * k.log() 
-        audible = (hz < 0.48 * c.sample_rate)
-        self.register_buffer("bias", torch.where(audible, fall, -30.0).float(), persistent=False)
-        sign = torch.polar(torch.ones(self.K), 2 * math.pi * torch.rand(self.K, generator=generator(0, "phases")))
-        self.register_buffer("phases", torch.view_as_real(sign), persistent=False)
-        ratio = 2 ** (torch.arange(1, c.partials + 1).double() * 48 / c.partials / 12)
-        phz = f0[:, None] * ratio
-        self.register_buffer("partial_hz", phz.float(), persistent=False)
-        self.register_buffer("partial_bias", torch.where(phz < 0.48 * c.sample_rate, -6.0 - ratio.log() , -30.0).float(), persistent=False)
-        nfft = 2 * c.hop_length
-        self.register_buffer("noise", torch.randn(2048, c.hop_length + 1, 2, generator=generator(0, "noise")), persistent=False)
-        centres = torch.linspace(0, 1, c.noise_bands).double()
-        bins = _scale(torch.arange(c.hop_length + 1).double() * c.sample_rate / nfft, c)
-        self.register_buffer("noise_mix", _hats(bins, c.noise_bands).float(), persistent=False)
+        self.num_samples = form.shape[1]
+        pairs = (-(-self.num_samples // config.hop_length) + 2) // 2
+        self.backbone = FrameBackbone(form, pairs, FrameSize.of(config))
+        self.sizes = (config.bands + config.harmonics + 2, config.partials, config.noise_bands)
+        self.levels = nn.Linear(config.width, 2 * sum(self.sizes))
+        self.motion = nn.Linear(config.width, _MOTIONS)
+        self.levels.weight.data.mul_(0.5)
+        self._register_scales()
 
-    def forward(self, latent, labels):
+    def _register_scales(self) -> None:
+        """Keeps where everything lies, for each pitch; none of it is learned, so none is saved."""
+        config = self.config
+        midi = torch.tensor([float(name) for name in self.form.classes["pitch"]], dtype=torch.float64)
+        pitch_hz = 440.0 * 2.0 ** ((midi - 69.0) / 12.0)
+        highest_hz = _HIGHEST_SHARE * config.sample_rate
+        number = torch.arange(1, max(1, int(highest_hz / float(pitch_hz.min()))) + 1).double()
+        octave = torch.linspace(*_PARTIALS_OCTAVES, config.partials, dtype=torch.float64)
+        harmonic_hz, partial_hz = pitch_hz[:, None] * number, pitch_hz[:, None] * 2.0**octave
+        falling, falling_partials = -number.log(), _PARTIAL_NEPERS - octave * math.log(2.0)
+        bin_hz = torch.linspace(0.0, config.sample_rate / 2, config.hop_length + 1, dtype=torch.float64)
+        scales = {
+            "pitch_hz": pitch_hz,
+            "harmonic_weights": _weights_of(harmonic_hz, config),
+            "harmonic_nepers": torch.where(harmonic_hz < highest_hz, falling, _SILENT),
+            "partial_step": partial_hz * (2.0 * math.pi / config.sample_rate),
+            "partial_nepers": torch.where(partial_hz < highest_hz, falling_partials, _SILENT),
+            "noise_weights": _hats(bin_hz, config.noise_bands, config.sample_rate),
+        }
+        for name, values in scales.items():
+            self.register_buffer(name, values.float(), persistent=False)
+
+    def forward(
+        self, latent: Float[Tensor, "batch latent"], labels: Labels
+    ) -> Float[Tensor, "batch channels ..."]:
+        """The samples of one note per row, at a peak of 1, whatever the precision of the layers."""
         frames, told = self.backbone(latent, labels)
         pitch = labels["pitch"].to(latent.device)
-        cells = self.head(frames).float().unflatten(2, (2, -1)).flatten(1, 2)
+        # Each frame of the backbone makes two of levels.
+        levels = self.levels(frames).float().unflatten(2, (2, -1)).flatten(1, 2)
         motion = self.motion(told).float()
-        device = "cpu" if cells.device.type == "cpu" else "cuda"
-        with torch.autocast(device, enabled=False):
-            return self._sound(latent.float(), cells, motion, pitch)
+        with torch.autocast(latent.device.type, enabled=False):
+            return self._played(levels, motion, pitch, _place_on_tape(latent))[:, None]
 
-    def _sound(self, latent, cells, motion, pitch):
-        c = self.config
-        band, harm, part, noise = cells.split(self.sizes, dim=2)
-        F = self.num_frames
-        level = torch.cat([band, harm], 2) @ self.mix[pitch].mT * 2.0 + self.bias[pitch][:, None]
-        amp = level.clamp(-30, 8).exp()
-        spec = torch.view_as_complex(self.phases) * amp * (0.5 * self.L)
-        tables = torch.fft.irfft(functional.pad(spec, (1, self.L // 2 - self.K)), n=self.L)
-        n = torch.arange(self.num_samples, device=cells.device)
-        time = n / c.sample_rate
-        depth = 40 * torch.sigmoid(motion[:, 0:1] - 3)
-        rate = 3.5 + 4 * torch.sigmoid(motion[:, 1:2])
-        delay = 0.5 * torch.sigmoid(motion[:, 2:3])
-        onset = torch.sigmoid((time - delay) * 20)
-        swing = torch.sin(2 * math.pi * (rate * time + motion[:, 3:4] * 0.5))
-        scoop = 80 * torch.tanh(motion[:, 4:5] * 0.3) * torch.exp(-time / (0.01 + 0.07 * torch.sigmoid(motion[:, 5:6])))
-        cents = depth * onset * swing + scoop + 5 * torch.tanh(motion[:, 6:7] * 0.3)
-        f0 = self.f0[pitch][:, None]
-        dev = (f0 / c.sample_rate) * (cents * (math.log(2) / 1200))
-        phase = n * (f0 / c.sample_rate) + dev.cumsum(1)
-        place = (phase - phase.detach().floor()) * self.L
-        left = place.detach().long().clamp(max=self.L - 1)
-        frac = place - left
-        right = torch.where(left + 1 < self.L, left + 1, 0)
-        frame = n // c.hop_length
-        blend = (n % c.hop_length) / c.hop_length
-        flat = tables.flatten(1)
-        def read(off):
-            base = (frame + off) * self.L
-            lo = flat.gather(1, base + left)
-            hi = flat.gather(1, base + right)
-            return lo + (hi - lo) * frac
-        tone = read(0) * (1 - blend) + read(1) * blend
-        tone = tone + self._partials(part, pitch)
-        tone = tone + self._noise(noise, latent)
-        peak = tone.abs().amax(1, keepdim=True).clamp_min(1e-4)
-        return (tone / peak)[:, None]
+    def _played(
+        self,
+        levels: Float[Tensor, "batch frames levels"],
+        motion: Float[Tensor, "batch motions"],
+        pitch: Int[Tensor, " batch"],
+        start: Int[Tensor, " batch"],
+    ) -> Float[Tensor, "batch samples"]:
+        """Levels to samples."""
+        hop_length = self.config.hop_length
+        harmonic, partial, noise = levels.split(self.sizes, dim=2)
+        weights = _HARMONIC_GAIN * self.harmonic_weights[pitch].mT
+        harmonic = harmonic @ weights + self.harmonic_nepers[pitch][:, None]
+        partial = _PARTIAL_GAIN * partial + self.partial_nepers[pitch][:, None]
+        noise = (_NOISE_GAIN * noise + _NOISE_NEPERS) @ self.noise_weights.T
+        phase = self._phase(motion, self.pitch_hz[pitch][:, None])
+        # At a peak of 1 before anything is added: else the rest would be loud as soon as all harmonics are soft.
+        sound = _peaking_at_one(harmonics_of(_amplitude(harmonic), phase, hop_length))
+        rest = partials_of(_amplitude(partial), self.partial_step[pitch], hop_length)
+        rest = rest + noise_of(_amplitude(noise), start)
+        return _peaking_at_one(sound + rest[:, : self.num_samples])
 
-    def _partials(self, part, pitch):
-        c = self.config
-        amp = (part * 2.0 + self.partial_bias[pitch][:, None]).clamp(-30, 8).exp()
-        step = self.partial_hz[pitch] * (2 * math.pi / c.sample_rate)
-        start = torch.arange(self.num_frames, device=part.device)[None, :, None] * c.hop_length * step[:, None] 
-        offset = torch.arange(-c.hop_length, c.hop_length, device=part.device)
-        window = 1 - offset.abs() / c.hop_length
-        inner = step[:, :, None] * offset
-        both = torch.cat([amp * start.sin(), amp * start.cos()], 2)
-        basis = torch.cat([inner.cos(), inner.sin()], 1) * window
-        return self._overlap(both @ basis)
-
-    def _noise(self, noise, latent):
-        c = self.config
-        gain = ((noise * 2.0 - 6.0) @ self.noise_mix.T).clamp(-30, 8).exp()
-        where = ((latent[:, 0] * 997.0) % 1.0 * (2048 - self.num_frames)).long()
-        white = torch.view_as_complex(self.noise)[where[:, None] + torch.arange(self.num_frames, device=where.device)]
-        size = 2 * c.hop_length
-        pieces = torch.fft.irfft(white * gain, n=size) * (size ** 0.5)
-        window = torch.sin(math.pi * (torch.arange(size, device=noise.device) + 0.5) / size)
-        return self._overlap(pieces * window)
-
-    def _overlap(self, pieces):
-        hop = self.config.hop_length
-        first, second = pieces[..., :hop], pieces[..., hop:]
-        # piece t is centred on sample t*hop
-        return (second[:, :-1] + first[:, 1:]).flatten(1)[:, : self.num_samples]
+    def _phase(
+        self, motion: Float[Tensor, "batch motions"], pitch_hz: Float[Tensor, "batch 1"]
+    ) -> Float[Tensor, "batch samples"]:
+        """The phase of the fundamental in cycles: that of a steady tone, and what its wavering adds up to."""
+        sample = torch.arange(self.num_samples, device=motion.device)
+        time_s = sample / self.config.sample_rate
+        depth, rate, delay, turn, glide, glide_time, tuning = motion.split(1, dim=1)
+        begun = torch.sigmoid((time_s - _VIBRATO_DELAY_S * delay.sigmoid()) * _VIBRATO_RISE)
+        swing = torch.sin(2.0 * math.pi * (_between(rate, _VIBRATO_HZ) * time_s + 0.5 * turn))
+        cents = _VIBRATO_CENTS * torch.sigmoid(depth - 3.0) * begun * swing
+        cents = cents + _GLIDE_CENTS * torch.tanh(0.3 * glide) * torch.exp(
+            -time_s / _between(glide_time, _GLIDE_S)
+        )
+        cents = cents + _TUNING_CENTS * torch.tanh(0.3 * tuning)
+        # Kept apart from the steady part, whose large numbers would swallow its digits.
+        return (pitch_hz / self.config.sample_rate) * (sample + (cents * _CENT).cumsum(dim=1))
 
 
-def _scale(hz, c):
-    """0 to 1 along mel-like"""
-    return torch.log1p(hz / 300.0) / math.log1p(c.sample_rate / 2 / 300.0)
+def _place_on_tape(latent: Float[Tensor, "batch latent"]) -> Int[Tensor, " batch"]:
+    """Where on the tape of noise each row begins: random, and yet the same for the same latent."""
+    scattered = latent[:, 0].detach().float() * 997.0
+    return ((scattered - scattered.floor()) * NOISE_FRAMES).long()
 
 
-def _hats(place, count):
-    centres = torch.linspace(0, 1, count).double()
-    return (1 - (place[..., None] - centres).abs() * (count - 1)).clamp_min(0)
+def _peaking_at_one(sound: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch samples"]:
+    return sound / sound.abs().amax(dim=1, keepdim=True).clamp_min(_QUIETEST_PEAK)
 
 
-def _mix(hz, c):
-    env = _hats(_scale(hz, c).clamp(max=1), c.bands)
-    K = hz.shape[1]
-    own = torch.zeros(K, c.harmonics + 2, dtype=torch.float64)
-    for k in range(K):
-        own[k, k if k < c.harmonics else c.harmonics + k % 2] = 1
-    return torch.cat([env, own.expand(len(hz), -1, -1)], 2)
+def _amplitude(nepers: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    return nepers.clamp(*_NEPERS).exp()
+
+
+def _between(value: Float[Tensor, "batch 1"], ends: tuple[float, float]) -> Float[Tensor, "batch 1"]:
+    return ends[0] + (ends[1] - ends[0]) * value.sigmoid()
+
+
+def _weights_of(
+    harmonic_hz: Float[Tensor, "pitches harmonics"], config: HarmonicGeneratorConfig
+) -> Float[Tensor, "pitches harmonics levels"]:
+    """How much of each level each harmonic gets: those of the two bands about it, and its own by number."""
+    by_place = _hats(harmonic_hz, config.bands, config.sample_rate)
+    number = torch.arange(harmonic_hz.shape[1])
+    own = torch.where(number < config.harmonics, number, config.harmonics + number % 2)
+    by_number = torch.nn.functional.one_hot(own, config.harmonics + 2).double()
+    return torch.cat([by_place, by_number.expand(len(harmonic_hz), -1, -1)], dim=2)
+
+
+def _hats(
+    frequency_hz: Float[Tensor, "*shape"], count: int, sample_rate: int
+) -> Float[Tensor, "*shape bands"]:
+    """How much of each band there is at a frequency: 1 at its middle, falling in a straight line to its neighbours'."""
+    bend = math.log1p(0.5 * sample_rate / _BAND_BEND_HZ)
+    place = ((frequency_hz / _BAND_BEND_HZ).log1p() / bend).clamp(max=1.0) * (count - 1)
+    return (1.0 - (place[..., None] - torch.arange(count)).abs()).clamp_min(0.0)

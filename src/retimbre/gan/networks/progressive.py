@@ -1,9 +1,9 @@
 """The progressive GAN that system C compared representations with, and GANSynth before it.
 
-Both networks have two convolutions of three by three cells at each scale. The generator begins with maps of the smallest
-size, made from the latent and the labels in one of two ways (`start`), and goes up; the critic mirrors it, and at the
-bottom compares the clips of small groups, then ends in two dense layers: a score, and logits of the classes of every
-attribute (AC-GAN), which cost nothing where there are no labels.
+Both networks have two convolutions of three by three cells at each scale. The generator begins with maps of the
+smallest size, made from the latent and the labels in one of two ways (`start`), and goes up; the critic mirrors it, at
+the bottom compares the clips of small groups, and ends in two dense layers: a score, and logits of the classes of every
+attribute (AC-GAN).
 
     generator   told -pixel norm-> start -> conv -> enlarge, conv, conv -> ... -> 1 x 1 convolution
     critic      1 x 1 convolution -> conv, conv, reduce -> ... -> deviation, conv -> dense -> dense
@@ -12,8 +12,8 @@ Every convolution of the generator is followed by a leaky rectifier and the pixe
 the rectifier. All scales exist from the start, so that averages and optimizers, which know weights by name, go on when
 the networks grow; weights of scales that are not in use get no gradient and stay as they are.
 
-With a latent of 64 numbers, 27 pitches, 128, 64, 64, 64 and 32 channels and a smallest size of 32 by 4 cells, the setting
-that users of that program settled on, the generator has 2.07 million weights and the critic 2.54 million.
+With a latent of 64 numbers, 27 pitches, 128, 64, 64, 64 and 32 channels and a smallest size of 32 by 4 cells, the
+setting that users of that program settled on, the generator has 2.07 million weights and the critic 2.54 million.
 
 References:
     Karras et al. (2018), Progressive growing of GANs for improved quality, stability, and variation,
@@ -31,7 +31,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retimbre.core.errors import ConfigError
-from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Verdict
+from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict
 from retimbre.gan.networks.equalized import LayerStyle, MinibatchDeviation, PixelNorm, Unfold
 from retimbre.gan.networks.pyramid import (
     Factors,
@@ -39,8 +39,10 @@ from retimbre.gan.networks.pyramid import (
     GrowingGenerator,
     Pyramid,
     Reduction,
+    Size,
     check_scales,
     enlarged,
+    left_out,
     reduced,
 )
 
@@ -60,7 +62,7 @@ class ProgressiveGeneratorConfig(GeneratorConfig):
     factors: Factors = FACTORS
     """For each scale, what bins and frames are divided by; sizes are rounded up. Of waveforms the second counts."""
     start: Literal["linear", "gansynth"] = "linear"
-    """How latents become maps: by a dense layer, or as `gansynth` by a kernel of their size and one more convolution."""
+    """How latents become maps: by a dense layer, or by a kernel of their size and one convolution more."""
     pixel_norm: bool = True
     """Whether channels are normalised, at the input and after every convolution."""
     equalized: bool = True
@@ -93,6 +95,8 @@ class ProgressiveCriticConfig(CriticConfig):
     """For each scale, what bins and frames are divided by; the generator's."""
     minibatch_group: int = 4
     """Clips whose deviation is told to the last layers; 0 for none."""
+    projection: bool = False
+    """Whether the score also tells how well a clip fits the class that it is claimed to have."""
     reduction: Reduction = "nearest"
     """How features become smaller: `nearest` leaves out cells, as the first program does; `area` takes their means."""
     equalized: bool = True
@@ -156,17 +160,26 @@ class ProgressiveCritic(GrowingCritic):
         # One layer for everything it says: logits of the attributes in order, and the score last.
         self.widths = [len(names) for names in form.classes.values()]
         self.says = style.dense(first, sum(self.widths) + 1)
+        told = form.classes if config.projection else {}
+        self.fits = nn.ModuleDict({name: style.dense(first, len(names)) for name, names in told.items()})
 
     def descend(self, maps: Float[Tensor, "batch _ _ _"], scale: int) -> Float[Tensor, "batch _ _ _"]:
         """Maps of a scale above 0 as maps of the scale before."""
-        return reduced(self.scales[scale](maps), self.pyramid.sizes[scale - 1], self.how)
+        size = self.pyramid.sizes[scale - 1]
+        # The last convolution need not compute what is left out at once: three quarters of its cells, mostly.
+        stride = left_out(self.pyramid.sizes[scale], size, self.how)
+        return reduced(self.scales[scale](maps, stride), size, self.how)
 
-    def judge(self, maps: Float[Tensor, "batch _ _ _"]) -> Verdict:
+    def judge(self, maps: Float[Tensor, "batch _ _ _"], labels: Labels) -> Verdict:
         """A score, and logits of the classes of each attribute."""
         maps = self.scales[0](self.deviation(maps))
-        said = self.says(self.style.activate(self.dense(maps.flatten(1))))
-        *logits, score = said.split([*self.widths, 1], dim=1)
-        return Verdict(score[:, 0], dict(zip(self.form.classes, logits, strict=True)))
+        seen = self.style.activate(self.dense(maps.flatten(1)))
+        *logits, last = self.says(seen).split([*self.widths, 1], dim=1)
+        score = last[:, 0]
+        for name, layer in self.fits.items():
+            claimed = labels[name].to(seen.device)
+            score = score + layer(seen).gather(1, claimed[:, None])[:, 0]
+        return Verdict(score, dict(zip(self.form.classes, logits, strict=True)))
 
 
 @final
@@ -207,7 +220,11 @@ class _Convolutions(nn.Module):
             [style.conv(before, after, kernel) for before, after in itertools.pairwise(channels)]
         )
 
-    def forward(self, maps: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch _ _ _"]:
-        for layer in self.layers:
+    def forward(
+        self, maps: Float[Tensor, "batch _ _ _"], stride: Size = (1, 1)
+    ) -> Float[Tensor, "batch _ _ _"]:
+        """The maps after all of them; of the last one only every so many cells."""
+        *others, last = self.layers
+        for layer in others:
             maps = self.normalize(self.style.activate(layer(maps)))
-        return maps
+        return self.normalize(self.style.activate(last(maps, stride)))

@@ -1,10 +1,10 @@
 """Networks that work at several scales, and grow from one to the next.
 
-A *pyramid* is a list of sizes for the same clip, from a few cells to all of them: at scale i as many cells as the features
-have, divided by that scale's factor for each axis and rounded up. A generator climbs it. It makes maps of the smallest
-size, enlarges them by repeating cells, refines them, and so on; a convolution of one cell turns the maps of any scale
-to features. A critic descends. How far either goes is its `Stage`, and while a scale is new, both mix what they
-have at it with what they have at the scale before.
+A *pyramid* is a list of sizes for the same clip, from a few cells to all of them: at scale i as many cells as the
+features have, divided by that scale's factor for each axis and rounded up. A generator climbs it. It makes maps of the
+smallest size, enlarges them by repeating cells, refines them, and so on; a convolution of one cell turns the maps of
+any scale to features. A critic descends. How far either goes is its `Stage`, and while a scale is new, both mix what
+they have at it with what they have at the scale before.
 
 Maps have bins and frames. A waveform has time alone: its maps are one bin high, kernels too, and of each factor only
 that of the frames counts.
@@ -124,6 +124,12 @@ def reduced(
     return nn.functional.adaptive_avg_pool2d(maps, size)
 
 
+def left_out(size: Size, smaller: Size, how: Reduction) -> Size:
+    """The steps, along bins and frames, between the cells that `reduced` takes over; 1 where it is not as simple."""
+    is_even = size[0] % smaller[0] == 0 and size[1] % smaller[1] == 0
+    return (size[0] // smaller[0], size[1] // smaller[1]) if how == "nearest" and is_even else (1, 1)
+
+
 def mixed(
     before: Float[Tensor, "batch *axes"], new: Float[Tensor, "batch *axes"], fade: float
 ) -> Float[Tensor, "batch *axes"]:
@@ -207,7 +213,8 @@ class GrowingCritic(Critic, abc.ABC):
             how: How features are made smaller.
         """
         super().__init__(form)
-        self.pyramid, self.how = pyramid, how
+        self.pyramid = pyramid
+        self.how: Reduction = how
         self.stage = Stage(pyramid.num_scales - 1)
         self.style = style
         self.from_features = nn.ModuleList([style.conv(form.shape[0], depth, (1, 1)) for depth in depths])
@@ -217,11 +224,11 @@ class GrowingCritic(Critic, abc.ABC):
         """Maps of a scale above 0 as maps of the scale before."""
 
     @abc.abstractmethod
-    def judge(self, maps: Float[Tensor, "batch _ _ _"]) -> Verdict:
-        """A verdict by the maps of scale 0."""
+    def judge(self, maps: Float[Tensor, "batch _ _ _"], labels: Labels) -> Verdict:
+        """A verdict by the maps of scale 0; labels are those that a clip is claimed to have."""
 
     def forward(self, features: Float[Tensor, "batch channels ..."], labels: Labels) -> Verdict:
-        """What it takes each clip of the present scale for; labels are guessed, not read."""
+        """What it takes each clip of the present scale for. Raises ConfigError for features of another size."""
         scale, fade = self.stage.scale, self.stage.fade
         cells = self.pyramid.maps(features)
         if cells.shape[2:] != self.pyramid.sizes[scale]:
@@ -234,7 +241,7 @@ class GrowingCritic(Critic, abc.ABC):
             if place == scale and fade > 0.0:
                 smaller = reduced(cells, self.pyramid.sizes[scale - 1], self.how)
                 maps = mixed(self._seen(smaller, scale - 1), maps, fade)
-        return self.judge(maps)
+        return self.judge(maps, labels)
 
     def grow(self, stage: Stage) -> None:
         """Takes up a stage of growth. Raises ConfigError for one beyond the largest scale."""

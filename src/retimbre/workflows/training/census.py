@@ -21,15 +21,13 @@ class TrainingCensus:
     """The clips of a training.
 
     Attributes:
-        clips: Those that are trained on.
-        held_out: Those that validate.
+        clips: Those that are trained on; clips that validate are not among them.
         seconds: The length of a clip.
         left_out: Those that are used for nothing, by the reason, such as `silent`.
         attributes: How many training clips there are of each value of each attribute, in order.
     """
 
     clips: int
-    held_out: int
     seconds: float
     left_out: dict[str, int] = dataclasses.field(default_factory=dict)
     attributes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
@@ -40,11 +38,11 @@ class TrainingCensus:
 
     def rows(self) -> list[dict[str, str]]:
         """A table for readers: what is counted, how many, and of what."""
-        clips = f"{self.seconds:g} s each, {self.held_out:,} more held out"
-        rows = [{"training set": "clips", "number": f"{self.clips:,}", "which": clips}]
+        rows = [{"training set": "clips", "number": f"{self.clips:,}", "which": f"{self.seconds:g} s each"}]
         rows += [
             {"training set": reason, "number": f"{count:,}", "which": "left out"}
             for reason, count in self.left_out.items()
+            if count
         ]
         return rows + [
             {"training set": name, "number": f"{len(counts):,}", "which": _listed(counts)}

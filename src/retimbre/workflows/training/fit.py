@@ -24,6 +24,7 @@ from retimbre.training import devices
 from retimbre.training.journal import Row, read_journal
 from retimbre.training.launch import joined
 from retimbre.training.loop import FitResult, Progress, Records, Watch, fit
+from retimbre.workflows.legacy.sony2020 import results_folder
 from retimbre.workflows.report.figures import history_png
 from retimbre.workflows.training.autoencoder import LABEL_AUTOENCODER
 from retimbre.workflows.training.gan import GAN
@@ -80,7 +81,7 @@ def train(
 
 def default_folder(run_file: Path) -> Path:
     """The folder of a run that names none."""
-    return RUNS_FOLDER / run_file.stem
+    return results_folder(run_file) or RUNS_FOLDER / run_file.stem
 
 
 def run_session(config: RunConfig, session: Session) -> dict[str, Any]:

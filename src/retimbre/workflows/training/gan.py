@@ -1,6 +1,7 @@
 """The kind of run that trains a GAN: from a run file to its task, its clips and its generator."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,13 +11,14 @@ from torch import Tensor
 from retimbre.core.config import dump
 from retimbre.core.errors import CheckpointError, ConfigError
 from retimbre.gan.base import Generator
+from retimbre.gan.growth import GrowthWarning
 from retimbre.gan.hearing import Ear, critic_representation, ears_of
 from retimbre.gan.sounds import (
     SoundGenerator,
     load_generator,
     own_representation,
     save_generator,
-    saved_statistics,
+    saved_sounds,
 )
 from retimbre.gan.task import ClipBatch, GanTask
 from retimbre.representation.base import Representation
@@ -25,9 +27,12 @@ from retimbre.training import checkpoint, devices
 from retimbre.training.checkpoint import TRAINING_KIND
 from retimbre.training.ema import ExponentialMovingAverage
 from retimbre.training.shipped import find_checkpoint
+from retimbre.workflows.training.gan_checks import check_labels, check_networks
 from retimbre.workflows.training.gan_clips import GanClips
 from retimbre.workflows.training.gan_pool import ClipPool, clip_pool
 from retimbre.workflows.training.gan_run import GanRun
+from retimbre.workflows.training.gan_samples import illustrator
+from retimbre.workflows.training.gan_trials import trials_of
 from retimbre.workflows.training.kind import Kind, Prepared, Session
 from retimbre.workflows.training.run import RunFolder
 
@@ -43,14 +48,19 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
     devices.set_threads(config.train.threads)
     device = devices.pick_device(session.device)
     data, task = config.data, config.task
+    if session.world.is_first and config.growth is not None:
+        for remark in config.growth.remarks():
+            warnings.warn(remark, GrowthWarning, stacklevel=2)
+    check_labels(config)
     most = _REHEARSAL_CLIPS if session.rehearsal else data.notes
     pool = clip_pool(data, task, "train", most=most, seed=config.seed)
     parts = build_parts(config, pool)
+    check_networks(config, parts.sounds, parts.ears)
     if session.warm_start:
         _warm_up(parts.sounds, session.warm_start)
     clips = GanClips(pool, config, session.world)
-    parts.sounds.facts["census"] = pool.census()
     trained = GanTask(parts.sounds, parts.ears, config.update_config(), config.growth, device, session.world)
+    trained.grow(config.train.steps)  # networks that cannot grow as far say so now
 
     def validation() -> Sequence[ClipBatch]:
         held_out = clip_pool(data, task, "valid", most=data.validation_clips, seed=config.seed)
@@ -65,8 +75,10 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
             "critic_parameters": [num_weights(ear.critic) for ear in parts.ears],
             "features": list(parts.sounds.form.shape),
             "classes": {name: len(names) for name, names in pool.classes.items()},
-            "census": pool.census(),
         },
+        census=pool.census,
+        illustrate=illustrator(config, trained),
+        trials=trials_of(config),
     )
 
 
@@ -109,15 +121,12 @@ def export(config: GanRun, folder: RunFolder, facts: dict[str, Any]) -> Generato
     path = checkpoints.best if checkpoints.best.exists() else checkpoints.last
     state, _ = checkpoint.load(path, kind=TRAINING_KIND)
     trained = state["task"]
-    sounds = SoundGenerator(
-        config.task, trained["classes"], saved_statistics(config.task, trained["statistics"])
-    )
+    sounds = saved_sounds(config.task, trained["classes"], trained["statistics"])
     average = ExponentialMovingAverage(sounds.network, decay=config.train.ema_decay)
     average.load_state_dict(trained["average"])
     stage = config.growth.at(state["step"]) if config.growth else None
     with average.applied():
-        known = {"census": trained["census"], **facts}
-        save_generator(folder.model, sounds, facts=known, stage=stage, raw_state=trained["generator"])
+        save_generator(folder.model, sounds, facts=facts, stage=stage, raw_state=trained["generator"])
     return sounds.network
 
 

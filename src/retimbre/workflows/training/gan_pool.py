@@ -9,8 +9,7 @@ on.
 """
 
 import dataclasses
-from collections import Counter
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import torch
 from jaxtyping import Float, Int, Int16
@@ -18,19 +17,22 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.data.dataset import RecordedSet
+from retimbre.data.splits import Split
 from retimbre.dsp.level import fade_out, fit_length, normalise_peak
 from retimbre.dsp.resample import resample
 from retimbre.gan.base import Classes
 from retimbre.gan.config import GanConfig
+from retimbre.workflows.training.census import TrainingCensus, counts_of
 from retimbre.workflows.training.gan_run import GanDataConfig
 from retimbre.workflows.training.note_pool import PoolSettings, render_pool
+from retimbre.workflows.training.nsynth_notes import NSynthNotes
 
 Part = Literal["train", "valid", "test"]
 
 _FULL_SCALE = 32_767
 _SILENT_PEAK = 1e-4  # -80 dB
 _AT_ONCE = 256
-_SPLITS = {"train": "train", "valid": "validation", "test": "test"}
+_SPLITS: dict[Part, Split] = {"train": "train", "valid": "validation", "test": "test"}
 
 
 @final
@@ -41,13 +43,13 @@ class ClipPool:
     Attributes:
         classes: The names of the classes of each attribute.
         labels: The class of each clip.
-        silent: Clips that were left out because nothing sounds.
+        census: The clips, counted, by these attributes and others.
     """
 
     samples: Int16[Tensor, "clips samples"]
     classes: Classes
     labels: dict[str, Int[Tensor, " clips"]]
-    silent: int
+    census: TrainingCensus
 
     def __len__(self) -> int:
         """Clips there are."""
@@ -56,16 +58,6 @@ class ClipPool:
     def audio(self, rows: Int[Tensor, "*rows"]) -> Float[Tensor, "*rows samples"]:
         """Clips in [-1, 1]."""
         return self.samples[rows].float() / _FULL_SCALE
-
-    def census(self) -> dict[str, Any]:
-        """How many clips there are, and how many of each class."""
-        counts = {
-            name: {
-                names[place]: count for place, count in sorted(Counter(self.labels[name].tolist()).items())
-            }
-            for name, names in self.classes.items()
-        }
-        return {"clips": len(self), "silent_left_out": self.silent, **counts}
 
 
 def clip_pool(data: GanDataConfig, task: GanConfig, part: Part, *, most: int, seed: int) -> ClipPool:
@@ -80,6 +72,8 @@ def clip_pool(data: GanDataConfig, task: GanConfig, part: Part, *, most: int, se
         ConfigError: The clips have no such attribute.
         MissingExtra: The corpus `soundfont` is asked for, and FluidSynth is not there.
     """
+    if data.nsynth is not None:
+        return _of_nsynth(data.nsynth, data, task, part, most)
     return _of_set(data, task, part, most, seed) if data.set else _of_corpora(data, task, part, most, seed)
 
 
@@ -113,7 +107,7 @@ def _of_corpora(data: GanDataConfig, task: GanConfig, part: Part, most: int, see
     samples = torch.cat(
         [_kept(rows.float() / _FULL_SCALE, data, task.num_samples) for rows in pool.samples.split(_AT_ONCE)]
     )
-    return ClipPool(samples, classes, labels, pool.silent)
+    return ClipPool(samples, classes, labels, pool.census(settings))
 
 
 def _of_set(data: GanDataConfig, task: GanConfig, part: Part, most: int, seed: int) -> ClipPool:
@@ -134,12 +128,49 @@ def _of_set(data: GanDataConfig, task: GanConfig, part: Part, most: int, seed: i
     kept = torch.cat(sounding)
     if not len(kept):
         raise DatasetError(f"{data.set}: all clips of its part {_SPLITS[part]!r} are silent")
+    left_out = {"silent": len(rows) - len(kept)}
+    census = TrainingCensus(len(kept), task.num_samples / task.sample_rate, left_out, _counts(opened, kept))
     return ClipPool(
         torch.cat(pieces),
         {name: tuple(str(value) for value in column.names) for name, column in columns.items()},
         {name: column.classes[kept] for name, column in columns.items()},
-        len(rows) - len(kept),
+        census,
     )
+
+
+def _of_nsynth(source: NSynthNotes, data: GanDataConfig, task: GanConfig, part: Part, most: int) -> ClipPool:
+    notes = source.part(_SPLITS[part])[:most]
+    heard = [
+        source.read(notes[first : first + _AT_ONCE], task.sample_rate, task.num_samples)
+        for first in range(0, len(notes), _AT_ONCE)
+    ]
+    audio = torch.cat(heard)
+    sounds = audio.abs().amax(dim=1) > _SILENT_PEAK
+    kept = [note for note, is_heard in zip(notes, sounds.tolist(), strict=True) if is_heard]
+    if not kept:
+        raise DatasetError(f"{source.audio}: all notes of the part {_SPLITS[part]!r} are silent")
+    classes = source.classes(task.attributes)
+    known = ("family", "source", "pitch", "velocity")
+    census = TrainingCensus(
+        len(kept),
+        task.num_samples / task.sample_rate,
+        {"silent": len(notes) - len(kept)},
+        {name: counts_of(note.attribute(name) for note in kept) for name in known},  # pyright: ignore[reportArgumentType]
+    )
+    labels = {
+        name: torch.tensor([names.index(str(note.attribute(name))) for note in kept])
+        for name, names in classes.items()
+    }
+    return ClipPool(_kept(audio[sounds], data, task.num_samples), classes, labels, census)
+
+
+def _counts(opened: RecordedSet, kept: Int[Tensor, " kept"]) -> dict[str, dict[str, int]]:
+    """How many clips there are of each value of everything that is known of them."""
+    columns = {name: opened.column(name) for name in ("label", *opened.attributes)}
+    return {
+        name: counts_of(column.names[place] for place in column.classes[kept].tolist())
+        for name, column in columns.items()
+    }
 
 
 def _kept(

@@ -13,6 +13,7 @@ from retimbre.gan.growth import Growth
 from retimbre.listening.listener import NSYNTH_FAMILIES
 from retimbre.training.loop import FitConfig
 from retimbre.workflows.training.listener_run import CORPORA, Corpus
+from retimbre.workflows.training.nsynth_notes import NSynthNotes
 from retimbre.workflows.training.settings import RunConfig, TrainConfig
 
 
@@ -25,6 +26,8 @@ class GanDataConfig:
     """Where notes are from, in equal shares; `soundfont` needs FluidSynth and a General MIDI SoundFont."""
     set: str = ""
     """The folder of a prepared set, which takes the place of the corpora."""
+    nsynth: NSynthNotes | None = None
+    """Notes of a raw corpus, in place of both; see `nsynth_notes`."""
     notes: int = 12_000
     """Clips of each corpus, or of the set, that are kept in memory."""
     instruments: int = 200
@@ -52,6 +55,8 @@ class GanDataConfig:
         """Refuses what leaves nothing to hear."""
         if not self.set and (not self.corpora or len(set(self.corpora)) < len(self.corpora)):
             raise ConfigError(f"[data] corpora takes one or more of {', '.join(CORPORA)}, each once")
+        if self.set and self.nsynth:
+            raise ConfigError("[data] has a set and nsynth; takes one of them")
         for name in ("notes", "instruments", "validation_clips"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"[data] {name} is {getattr(self, name)}, but takes 1 or more")
@@ -88,3 +93,15 @@ class GanRun(RunConfig):
     def batch_size_at(self, step: int) -> int:
         """Clips in each update of a step."""
         return (self.growth.batch_size_at(step) if self.growth else 0) or self.train.batch_size
+
+    def clips_after(self, step: int) -> int:
+        """How many real clips the critics are shown in the updates up to a step."""
+        each = self.task.loss.critic_steps
+        if self.growth is None or not self.growth.batch_sizes:
+            return step * each * self.train.batch_size
+        shown, left = 0, step
+        for scale in range(self.growth.start_scale, len(self.growth.steps)):
+            is_largest = scale == len(self.growth.steps) - 1
+            here = left if is_largest else min(left, self.growth.steps[scale])
+            shown, left = shown + here * each * self.growth.batch_sizes[scale], left - here
+        return shown

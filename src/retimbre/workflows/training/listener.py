@@ -55,6 +55,7 @@ def prepare(config: ListenerRun, session: Session) -> Prepared[LabelledNotes]:
             "notes": len(pool),
             "silent_notes": pool.silent,
         },
+        census=pool.census(notes),
     )
 
 

@@ -25,6 +25,7 @@ from retimbre.corpora.notes.source import ProceduralNotes
 from retimbre.corpora.nsynth.layout import NoteEntry, NoteSource
 from retimbre.corpora.soundfont.corpus import SoundFontNotes, SoundFontSettings
 from retimbre.listening.listener import ListenerConfig
+from retimbre.workflows.training.census import TrainingCensus, counts_of
 from retimbre.workflows.training.listener_run import Corpus, ListenerDataConfig
 
 Part = Literal["train", "valid", "test"]
@@ -112,6 +113,16 @@ class NotePool:
         }
         return {each: config.targets(each, labels[each]) for each in config.attributes}
 
+    def census(self, settings: PoolSettings) -> TrainingCensus:
+        """The notes, counted."""
+        counts = {
+            "corpus": counts_of(settings.corpora[place] for place in self.corpus.tolist()),
+            "family": counts_of(self.family),
+            "pitch": counts_of(self.pitch),
+            "velocity": counts_of(self.velocity),
+        }
+        return TrainingCensus(len(self), settings.seconds, {"silent": self.silent}, counts)
+
 
 def render_pool(settings: PoolSettings, part: Part, *, most: int) -> NotePool:
     """The first notes of a part of every corpus.
@@ -128,7 +139,7 @@ def render_pool(settings: PoolSettings, part: Part, *, most: int) -> NotePool:
     corpora: list[int] = []
     silent = 0
     for place, corpus in enumerate(settings.corpora):
-        with _opened(corpus, settings) as (source, size):
+        with open_corpus(corpus, settings) as (source, size):
             rendered, entries, passed_over = _rendered(source, _entries(source, size, part), most)
         if not entries:
             raise DatasetError(
@@ -149,7 +160,7 @@ def render_pool(settings: PoolSettings, part: Part, *, most: int) -> NotePool:
 
 
 @contextlib.contextmanager
-def _opened(name: Corpus, settings: PoolSettings) -> Iterator[tuple[NoteSource, int]]:
+def open_corpus(name: Corpus, settings: PoolSettings) -> Iterator[tuple[NoteSource, int]]:
     """A corpus with these families, pitches and velocities, and how many notes it has."""
     lowest, highest = settings.pitches
     if name == "notes":

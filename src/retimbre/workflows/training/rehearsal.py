@@ -2,13 +2,14 @@
 
 Steps of a run need not be alike. A gradient penalty doubles the time of the steps that have it; a network that grows
 begins with steps that cost a tenth of its last ones. So a kind of run names one step of each sort and how many there
-are of it (`kind.Trial`), each is made and timed, and the hours are their sum. The first step of a sort sets up kernels
-and buffers for its sizes, so that the second is timed.
+are of it (`kind.Trial`), each is made and timed, and the hours are their sum. The first time sets up kernels for the
+sizes of that step, so it does not count.
 
 Memory is what the device had to give at its fullest: on a GPU what PyTorch took of it, on the CPU the whole process,
 libraries and all.
 """
 
+import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -23,44 +24,50 @@ try:
 except ImportError:
     resource = None
 
+# A step is made until this much is known of it: other programs disturb short ones.
+_MOST_REPEATS, _ENOUGH_S = 5, 1.0
+
 # What a process took at its fullest is counted in KiB, but on one system in bytes.
 _RESIDENT_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def cost_of(prepared: Prepared[Any], trials: Sequence[Trial], device: torch.device) -> dict[str, Any]:
-    """Makes each of these steps twice and tells what the whole run takes; nothing is written.
+    """Makes each of these steps a few times and tells what the whole run takes; nothing is written.
 
     Returns:
         The last loss; the seconds of a step (`render_s`, `update_s`), or a row of `trials` for every sort of step;
         `images_per_second` and `hours` of the run; `peak_memory_mb`.
     """
-    rows = [_timed(prepared, trial, device) for trial in trials]
+    losses, rows = zip(*(_timed(prepared, trial, device) for trial in trials), strict=True)
     seconds = sum(row["steps"] * (row["render_s"] + row["update_s"]) for row in rows)
-    loss = rows[-1].pop("loss")
     one = {name: rows[0][name] for name in ("render_s", "update_s")}
     return {
-        "loss": loss,
-        **(one if len(rows) == 1 else {"trials": rows}),
+        "loss": losses[-1],
+        **(one if len(rows) == 1 else {"trials": list(rows)}),
         "images_per_second": round(sum(trial.count * trial.clips for trial in trials) / seconds, 1),
         "hours": round(seconds / 3600, 2),
         "peak_memory_mb": _peak_memory_mb(device),
     }
 
 
-def _timed(prepared: Prepared[Any], trial: Trial, device: torch.device) -> dict[str, Any]:
-    prepared.task.update(prepared.batch_at(trial.step), step=trial.step)
-    begun_s = _now_s(device)
-    batch = prepared.batch_at(trial.step)
-    rendered_s = _now_s(device)
-    measured = prepared.task.update(batch, step=trial.step)
-    updated_s = _now_s(device)
-    return {
+def _timed(prepared: Prepared[Any], trial: Trial, device: torch.device) -> tuple[float, dict[str, Any]]:
+    """The loss of a step, and the median seconds of making its batch and of its update."""
+    loss = float(prepared.task.update(prepared.batch_at(trial.step), step=trial.step)["loss"])
+    render_s: list[float] = []
+    update_s: list[float] = []
+    while len(update_s) < _MOST_REPEATS and sum(update_s) < _ENOUGH_S:
+        begun_s = _now_s(device)
+        batch = prepared.batch_at(trial.step)
+        rendered_s = _now_s(device)
+        loss = float(prepared.task.update(batch, step=trial.step)["loss"])
+        render_s.append(rendered_s - begun_s)
+        update_s.append(_now_s(device) - rendered_s)
+    return loss, {
         "sort": trial.name,
         "steps": trial.count,
         "clips": trial.clips,
-        "render_s": round(rendered_s - begun_s, 4),
-        "update_s": round(updated_s - rendered_s, 4),
-        "loss": float(measured["loss"]),
+        "render_s": round(statistics.median(render_s), 4),
+        "update_s": round(statistics.median(update_s), 4),
     }
 
 

@@ -26,6 +26,7 @@ from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.journal import Journal, TensorBoard
 from retimbre.training.loop import Records
 from retimbre.training.shipped import MODEL_FILE
+from retimbre.workflows.legacy.sony2020 import is_sony2020, translate
 from retimbre.workflows.training.gan_run import GanRun
 from retimbre.workflows.training.listener_run import ListenerRun
 from retimbre.workflows.training.matching_run import MatchingRun
@@ -52,10 +53,13 @@ MAY_CHANGE = {("data", "cache")} | {
 def read_run(path: Path, overrides: Iterable[str]) -> RunConfig:
     """A run file, with options set from texts such as `train.steps=100`; nothing is left to the catalogs' defaults.
 
+    A JSON file of system C is read as what it means (`legacy.sony2020`); options are set over that.
+
     Raises:
         ConfigError: The file cannot be read, or an option is unknown, missing or out of range.
     """
-    return run_of(apply_overrides(read_run_file(path), overrides))
+    table = read_run_file(path)
+    return run_of(apply_overrides(translate(table) if is_sony2020(table) else table, overrides))
 
 
 def run_of(table: Mapping[str, Any]) -> RunConfig:

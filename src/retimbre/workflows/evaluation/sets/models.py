@@ -2,7 +2,8 @@
 
 A model is a run folder, a checkpoint file or a shipped name, and what kind it is stands in the file. `SOUND_MODELS`
 says for each kind how it comes to sounds: to add a kind of generator, write a function from its name and the real clips
-to a set, and add a line.
+to a set, and add a line. A model that answers real sounds has none without them; one that makes sounds of its own takes
+from the real ones what it is asked for, and can do without.
 """
 
 import dataclasses
@@ -14,12 +15,14 @@ import torch
 
 from retimbre.core.errors import AudioError, CheckpointError
 from retimbre.dsp.decode import SUFFIXES
+from retimbre.gan.sounds import KIND as GENERATOR
 from retimbre.matching.inverter import KIND as INVERTER
 from retimbre.training import checkpoint
 from retimbre.training.shipped import MODEL_FILE, find_checkpoint
 from retimbre.workflows.evaluation.sets.answers import inverter_answers
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, Clips, open_clips
 from retimbre.workflows.evaluation.sets.embed import CPU, Progress, ignore
+from retimbre.workflows.evaluation.sets.generated import generator_alone, generator_sounds
 
 
 @final
@@ -31,14 +34,17 @@ class SoundModel:
         make: From a model's name, the real clips, a device and a progress to the model's sounds, at the rate and length
             of the real clips.
         answers: Whether it hears the real clips, so that its sounds must not be compared with those.
+        alone: The same without real clips, from how sets are read; None for a model that has no sounds without them.
     """
 
     make: Callable[[str, Clips, torch.device, Progress], Clips]
     answers: bool
+    alone: Callable[[str, ClipOptions, torch.device, Progress], Clips] | None = None
 
 
 SOUND_MODELS: dict[str, SoundModel] = {
     INVERTER: SoundModel(inverter_answers, answers=True),
+    GENERATOR: SoundModel(generator_sounds, answers=False, alone=generator_alone),
 }
 
 
@@ -54,21 +60,23 @@ def sounds_of(
 
     Args:
         model: A run folder, a checkpoint file, a shipped name, or a folder of sounds (of any program).
-        real: What a model answers or is conditioned on; a folder of sounds needs none.
-        options: How a folder is read.
+        real: What a model answers or is asked for the labels of; folders of sounds and generators need none.
+        options: How a folder is read, and of a model without real clips the rate, length and number of its sounds.
         progress: Told how many sounds are made.
         device: Where models run.
 
     Raises:
-        AudioError: A folder without sounds, or a model where there are no real clips.
+        AudioError: A folder without sounds, or a model that answers real clips where there are none.
         CheckpointError: There is no such model, or it makes no sounds.
     """
     if is_sound_folder(model):
         return open_clips(model, options)
     entry = _entry_of(model)
-    if real is None:
+    if real is not None:
+        return entry.make(str(model), real, device, progress)
+    if entry.alone is None:
         raise AudioError(f"{model}: a model of this kind needs real clips: --real DIR")
-    return entry.make(str(model), real, device, progress)
+    return entry.alone(str(model), options, device, progress)
 
 
 def answers_real(model: str | Path) -> bool:

@@ -1,0 +1,292 @@
+"""How much sooner does the modern GAN learn a toy than the progressive one that it takes the place of?
+
+Both learn the same twelve pitches from the same notes, on one thread of the same machine: runs/toy/modern.toml and
+runs/toy/progressive.toml, their steps stretched so that a run takes the CPU time that is asked for (`--cpu-s`, and
+`--longer` times as much in a second run of the progressive one). While a run goes on, its sounds, by the average of the
+weights, are held beside those of instruments that nobody was trained on: FAD and KAD of band statistics, and the share
+of notes that a pitch estimator without a network hears within 50 cents of their key. Time is that of the process in
+updates alone: neither what is prepared nor what is measured counts.
+
+Before that, both models have the same number of short trials, `TRIALS`, judged by other instruments and another seed;
+each then runs with the settings of its best one.
+
+    python benchmarks/gan_toy.py OUT [--cpu-s 120] [--longer 3] [--seeds 0 1 2] [--trial-s 40]
+
+Every run leaves a file in OUT, and one that is there is not repeated: to go on after an interruption, or to add seeds,
+run the same command again. Printed are what real sounds score, where every run ends, when the modern one first is as
+near as the progressive one ever gets and as well in tune as that was then, and the ratio of the two times.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from retimbre.core.files import write_json
+from retimbre.dsp.level import normalise_peak
+from retimbre.gan.task import GanTask
+from retimbre.listening.statistics import BandStatistics
+from retimbre.metrics.bootstrap import Bootstrap
+from retimbre.metrics.distances.base import Vectors
+from retimbre.metrics.distances.catalog import DISTANCES
+from retimbre.metrics.notes.pitch import fundamentals, pitch_errors
+from retimbre.training import devices
+from retimbre.workflows.training.gan import GAN
+from retimbre.workflows.training.gan_pool import ClipPool, Part, clip_pool
+from retimbre.workflows.training.gan_run import GanRun
+from retimbre.workflows.training.kind import Prepared, Session
+from retimbre.workflows.training.run import read_run
+
+RUNS = Path(__file__).parent.parent / "runs" / "toy"
+PORT, MODERN = "progressive", "modern"
+
+# The first is the run file as it is.
+TRIALS: dict[str, list[list[str]]] = {
+    MODERN: [
+        [],
+        ["train.learning_rate=1e-3"],
+        ["task.generator.template_frames=all"],
+        ["task.generator.template_frames=all", "train.learning_rate=1e-3"],
+    ],
+    PORT: [
+        [],
+        ["train.precision=bf16"],
+        ["train.precision=bf16", "train.learning_rate=2e-3"],
+        ["train.precision=bf16", "task.loss.class_weight_critic=1.0", "task.loss.class_weight_generator=1.0"],
+    ],
+}
+TRIAL_SEED = 100
+
+CLIPS = 1100  # that sounds are measured by: twice the 512 band statistics
+HEARD = 300  # of these whose pitch is estimated
+MEASUREMENTS = 12  # in a run
+
+Row = dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Judge:
+    """Held-out clips, against which others with the same labels are measured.
+
+    Attributes:
+        keys: MIDI numbers of the clips.
+    """
+
+    pool: ClipPool
+    audio: Tensor
+    vectors: Vectors
+    keys: Tensor
+    sample_rate: int
+
+    @classmethod
+    def of(cls, config: GanRun, part: Part) -> "Judge":
+        """The clips of a part."""
+        pool = clip_pool(config.data, config.task, part, most=CLIPS, seed=config.seed)
+        audio, rate = pool.audio(torch.arange(len(pool))), config.task.sample_rate
+        keys = (pool.labels["pitch"] + config.data.lowest_pitch).float()
+        return cls(pool, audio, vectors_of(audio, rate), keys, rate)
+
+    def measure(self, audio: Tensor, keys: Tensor) -> Row:
+        """Distances of sounds, and how many of them have their key."""
+        sounds = normalise_peak(audio)
+        once, vectors = Bootstrap(resamples=1), vectors_of(sounds, self.sample_rate)
+        row = {
+            name: DISTANCES[name].measure(self.vectors, vectors, once).values["value"].value
+            for name in ("fad", "kad")
+        }
+        heard = fundamentals(sounds[:HEARD], self.sample_rate)
+        return row | {"pitch": float(pitch_errors(heard, keys[:HEARD]).in_tune.values.mean())}
+
+    @torch.no_grad()
+    def generated(self, task: GanTask) -> Row:
+        """The same of a generator's sounds with the labels of the clips."""
+        latent = task.sounds.draw_latents(len(self.pool), seed=0, purpose="gan toy")
+        task.generator.eval()
+        with task.average.applied():
+            return self.measure(task.sounds(latent, self.pool.labels), self.keys)
+
+
+def vectors_of(audio: Tensor, sample_rate: int) -> Vectors:
+    return Vectors.of(BandStatistics(sample_rate)(audio).double())
+
+
+def of_real_sounds(seed: int) -> dict[str, Row]:
+    """What other instruments score, and what the held-out sounds themselves score through each representation."""
+    rows: dict[str, Row] = {}
+    for model in (MODERN, PORT):
+        config = config_of(model, [], seed)
+        judge, other = Judge.of(config, "test"), Judge.of(config, "valid")
+        sounds = prepared(config).task.sounds
+        through = sounds.heard(sounds.representation.encode(judge.audio))
+        rows["other instruments"] = judge.measure(other.audio, other.keys)
+        rows[f"through the representation of {model}"] = judge.measure(through, judge.keys)
+    return rows
+
+
+def config_of(model: str, settings: Sequence[str], seed: int) -> GanRun:
+    config = read_run(RUNS / f"{model}.toml", [*settings, f"seed={seed}"])
+    if not isinstance(config, GanRun):
+        raise TypeError(f"{model}.toml trains no GAN")
+    return config
+
+
+def prepared(config: GanRun, *, rehearsal: bool = False) -> Prepared[Any]:
+    return GAN.prepare(config, Session(out=Path(), device="cpu", rehearsal=rehearsal))
+
+
+def stretched(config: GanRun, factor: float) -> GanRun:
+    """A run of so many times the steps, growth included."""
+    train = dataclasses.replace(config.train, steps=max(1, round(factor * config.train.steps)))
+    growth = config.growth
+    if growth is not None:
+        steps = tuple(max(1, round(factor * each)) for each in growth.steps)
+        lengths = [round(factor * growth.fade_length(scale)) for scale in range(len(steps))]
+        growth = dataclasses.replace(
+            growth, steps=steps, fade_jumps=tuple(lengths), fade_jump_steps=(1,) * len(steps)
+        )
+    return dataclasses.replace(config, train=train, growth=growth)
+
+
+def all_steps_s(config: GanRun) -> float:
+    """CPU seconds of all steps of a run, from a few of each sort."""
+    tried, total_s = prepared(config, rehearsal=True), 0.0
+    for trial in tried.trials:
+        times_s = []
+        for _ in range(4):
+            batch = tried.batch_at(trial.step)
+            begun_s = time.process_time()
+            tried.task.update(batch, step=trial.step)
+            times_s.append(time.process_time() - begun_s)
+        total_s += trial.count * statistics.median(times_s[1:])
+    return total_s
+
+
+def updates(config: GanRun, started: Prepared[Any], budget_s: float) -> Iterator[tuple[int, float]]:
+    """Trains; after each step its number and the CPU seconds of all of them. A tenth over the budget is the end."""
+    used_s = 0.0
+    for step in range(1, config.train.steps + 1):
+        batch = started.batch_at(step)
+        begun_s = time.process_time()
+        devices.restart_random(config.seed, "update", step)
+        started.task.update(batch, step=step)
+        used_s += time.process_time() - begun_s
+        yield step, used_s
+        if used_s > 1.1 * budget_s:
+            return
+
+
+def run(config: GanRun, budget_s: float, num_measured: int, part: Part) -> dict[str, Any]:
+    """Trains for a CPU time and returns how its sounds came nearer to those of a part."""
+    fitted = stretched(config, budget_s / all_steps_s(config))
+    started, judge = prepared(fitted), Judge.of(fitted, part)
+    curve: list[Row] = []
+    measured_step, next_s = 0, 0.0
+
+    def measure(step: int, used_s: float) -> None:
+        row = {"cpu_s": used_s, "step": step, "clips": fitted.clips_after(step)} | judge.generated(
+            started.task
+        )
+        print("  " + "  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
+        curve.append(row)
+
+    step, used_s = 0, 0.0
+    for step, used_s in updates(fitted, started, budget_s):
+        if used_s >= next_s:
+            measure(step, used_s)
+            measured_step, next_s = step, used_s + budget_s / num_measured
+    if step > measured_step:
+        measure(step, used_s)
+    return {"steps": fitted.train.steps, "sizes": started.sizes, "curve": curve}
+
+
+def once(path: Path, made: Any) -> Any:
+    """What a function returns, from the file of an earlier call if there is one."""
+    if not path.exists():
+        print(path.stem, flush=True)
+        write_json(path, made())
+    return json.loads(path.read_text())
+
+
+def best_settings(out: Path, model: str, trial_s: float) -> list[str]:
+    """Of the trial whose sounds end nearest to those of instruments held out for validation."""
+    ends: list[float] = []
+    for number, settings in enumerate(TRIALS[model]):
+        config = config_of(model, settings, TRIAL_SEED)
+        tried = once(out / f"trial-{model}-{number}.json", lambda each=config: run(each, trial_s, 3, "valid"))
+        ends.append(tried["curve"][-1]["fad"])
+        print(f"{model} trial, {' '.join(settings) or 'run file'}: FAD {ends[-1]:.2f}", flush=True)
+    return TRIALS[model][min(range(len(ends)), key=ends.__getitem__)]
+
+
+def nearest(curve: Sequence[Row]) -> Row:
+    return min(curve, key=lambda row: row["fad"])
+
+
+def reached_s(curve: Sequence[Row], goal: Row) -> float:
+    """CPU seconds when a curve first is as near as a goal, and as well in tune; infinite if it never is."""
+    found = (row["cpu_s"] for row in curve if row["fad"] <= goal["fad"] and row["pitch"] >= goal["pitch"])
+    return next(found, float("inf"))
+
+
+def report(found: dict[str, dict[int, Any]]) -> None:
+    """Prints where every run ends, and how much sooner the modern one is as near as the other ever gets."""
+    print(f"{'run':<20} seed  CPU s    clips  pitch    FAD    KAD  best FAD")
+    for name, runs in found.items():
+        for seed, result in runs.items():
+            end, best = result["curve"][-1], nearest(result["curve"])
+            print(
+                f"{name:<20} {seed:>4} {end['cpu_s']:>6.0f} {end['clips']:>8} {end['pitch']:>6.3f} {end['fad']:>6.2f} "
+                f"{end['kad']:>6.2f} {best['fad']:>9.2f}"
+            )
+    for name, seed in itertools.product([each for each in found if each != MODERN], found[MODERN]):
+        if seed not in found[name]:
+            continue
+        goal = nearest(found[name][seed]["curve"])
+        modern_s = reached_s(found[MODERN][seed]["curve"], goal)
+        print(
+            f"{name} seed {seed}: nearest at FAD {goal['fad']:.2f}, pitch {goal['pitch']:.3f} after "
+            f"{goal['cpu_s']:.0f} s; modern there after {modern_s:.0f} s, {goal['cpu_s'] / modern_s:.1f} times sooner"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--cpu-s", type=float, default=120.0)
+    parser.add_argument("--longer", type=float, default=3.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--trial-s", type=float, default=40.0)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    best = {model: best_settings(args.out, model, args.trial_s) for model in (MODERN, PORT)}
+    for name, row in once(args.out / "real.json", lambda: of_real_sounds(args.seeds[0])).items():
+        print(name, {key: round(value, 3) for key, value in row.items()}, flush=True)
+    found: dict[str, dict[int, Any]] = {}
+    for name, model, factor in (
+        (MODERN, MODERN, 1.0),
+        (PORT, PORT, 1.0),
+        (f"{PORT} longer", PORT, args.longer),
+    ):
+        for seed in args.seeds:
+            config, budget_s = config_of(model, best[model], seed), factor * args.cpu_s
+            path = args.out / f"{name.replace(' ', '-')}-seed{seed}.json"
+            made = once(path, lambda each=config, time_s=budget_s: run(each, time_s, MEASUREMENTS, "test"))
+            found.setdefault(name, {})[seed] = made
+    for model, settings in best.items():
+        print(f"{model} runs with {' '.join(settings) or 'its run file'}")
+    report(found)
+
+
+if __name__ == "__main__":
+    main()

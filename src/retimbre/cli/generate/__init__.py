@@ -1,0 +1,1 @@
+"""`retimbre generate`: a module per command, and `group.py`, which lists them."""

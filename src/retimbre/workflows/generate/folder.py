@@ -1,0 +1,258 @@
+"""What generating leaves behind: sounds, the latents they came from, and `generate.json`, which says all about them.
+
+    DIR/random_0000_060.wav        a sound per file; `names.py` says how they are named
+        latents.safetensors        a latent per sound, for --latents
+        sheet.png                  rainbowgrams of all of them, where pictures were asked for
+        generate.json              the model, the labels, levels and times, for programs
+
+All files are made in a folder beside their places and moved there when the last one is complete, the manifest after
+all others. So a run that was interrupted leaves what was there before; and one that replaces an earlier one (`force`)
+also takes away those sounds of the earlier one that it does not have itself.
+
+Generated notes have a peak of about 1, and some are beyond it, where integers and loudspeakers end. Such a sound is
+turned down to a peak of 1, which its entry in the manifest says (`gain`), and never clipped. `normalize = "peak"`
+brings every sound to a peak of 1.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+import retimbre
+from retimbre.core.errors import ConfigError, ExistsError
+from retimbre.core.files import free_files, write_json
+from retimbre.dsp import audiofile
+from retimbre.dsp.level import peak
+from retimbre.gan.sounds import Weights
+from retimbre.workflows.generate.latent_file import LatentChoice, save_latents
+from retimbre.workflows.generate.player import Asked, Player
+from retimbre.workflows.generate.sheet import Sheet, write_sheet
+
+FORMAT, VERSION = "retimbre generate", 1
+MANIFEST_FILE, LATENTS_FILE, SHEET_FILE = "generate.json", "latents.safetensors", "sheet.png"
+
+Progress = Callable[[int, int], None]
+"""Told how many sounds are made, of how many."""
+
+# How many names a refusal tells.
+_TOLD = 3
+
+
+def ignore(done: int, total: int) -> None:
+    """The progress that nobody looks at."""
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class GenerateOptions:
+    """What all ways of generating have in common.
+
+    Attributes:
+        labels: Classes that are asked for, by attribute: names, and MIDI numbers for `pitch` and `velocity`.
+        latents: Which latents; drawn by its seed, or taken from a file.
+        weights: Averages over training, or the weights after the last update.
+        device: `auto`, `cpu` or `cuda`.
+        normalize: `none`, or `peak` for a peak of 1.
+        integers: Whether samples are written as 16-bit integers, not as 32-bit floats.
+        pictures: Whether there is a sheet of rainbowgrams.
+        force: Whether files that are there already are replaced.
+    """
+
+    labels: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    latents: LatentChoice = dataclasses.field(default_factory=LatentChoice)
+    weights: Weights = "average"
+    device: str = "auto"
+    normalize: Literal["none", "peak"] = "none"
+    integers: bool = False
+    pictures: bool = False
+    force: bool = False
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """What is generated.
+
+    Attributes:
+        command: Which of the ways, for the manifest.
+        names: Of the sounds' files, without their ending.
+        latents: A row per sound.
+        asked: For each attribute the class of each sound.
+        sheet: How they are laid out in a picture.
+        facts: What the manifest says besides.
+    """
+
+    command: str
+    names: Sequence[str]
+    latents: Float[Tensor, "sounds latent"]
+    asked: Asked
+    sheet: Sheet
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the sounds' files."""
+        return tuple(f"{name}.wav" for name in self.names)
+
+
+def write_sounds(
+    player: Player,
+    plan: Plan,
+    out: str | Path,
+    options: GenerateOptions,
+    *,
+    progress: Progress = ignore,
+) -> dict[str, Any]:
+    """Generates what is planned and writes it.
+
+    Returns:
+        What `generate.json` holds.
+
+    Raises:
+        ExistsError: Something is there already, or `out` is a file.
+    """
+    pictured = (SHEET_FILE,) if options.pictures else ()
+    refuse_to_overwrite(out, (*plan.files, LATENTS_FILE, *pictured), force=options.force)
+    shown: list[Tensor] = []
+    entries: list[dict[str, Any]] = []
+    with staged(Path(out)) as folder:
+        for row, audio in enumerate(player.play_all(plan.latents, plan.asked)):
+            samples, gain = leveled(audio[0], options.normalize)
+            rate = player.sounds.sample_rate
+            audiofile.write(folder / plan.files[row], samples, rate, integers=options.integers)
+            entries.append(_entry(plan, row, samples, gain, rate))
+            if options.pictures and row < plan.sheet.most:
+                shown.append(samples)
+            progress(row + 1, len(plan.files))
+        save_latents(folder / LATENTS_FILE, plan.latents, {"model": player.name, "command": plan.command})
+        if options.pictures:
+            write_sheet(folder / SHEET_FILE, shown, player.sounds.sample_rate, plan.sheet)
+        manifest = {
+            **head(plan.command, player, options),
+            **plan.facts,
+            "latents_file": LATENTS_FILE,
+            "pictures": list(pictured),
+            "remarks": _remarks(entries, plan, options),
+            "sounds": entries,
+        }
+        write_json(folder / MANIFEST_FILE, manifest)
+    return manifest
+
+
+def leveled(
+    samples: Float[Tensor, " samples"], normalize: Literal["none", "peak"]
+) -> tuple[Float[Tensor, " samples"], float]:
+    """A sound within full scale, and what it was multiplied by; a silent one stays silent."""
+    largest = float(peak(samples))
+    if largest == 0.0 or (normalize == "none" and largest <= 1.0):
+        return samples, 1.0
+    # A quotient is exactly 1 where the sample is the peak; a product with 1 / peak may be more.
+    return samples / largest, 1.0 / largest
+
+
+def head(command: str, player: Player, options: GenerateOptions) -> dict[str, Any]:
+    """How every manifest begins."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "command": command,
+        "retimbre": retimbre.__version__,
+        "torch": torch.__version__,
+        **player.facts(),
+        "seed": options.latents.seed,
+        "latents_from": options.latents.file,
+        "latents_rows": list(options.latents.rows),
+        "labels": {name: str(value) for name, value in options.labels.items()},
+        "normalize": options.normalize,
+        "integers": options.integers,
+    }
+
+
+def refuse_to_overwrite(out: str | Path, names: Sequence[str], *, force: bool) -> None:
+    """Stops before any work if something would be lost.
+
+    Raises:
+        ExistsError: There are files of these names and `force` is not given, or `out` is a file.
+    """
+    if not str(out):
+        raise ConfigError("out is empty; takes the folder to write to")
+    folder = Path(out)
+    there = [name for name in (MANIFEST_FILE, *names) if (folder / name).exists()]
+    blocked = [name for name in there if (folder / name).is_dir()]
+    if blocked:
+        raise ExistsError(f"{folder / blocked[0]} is a folder, where a file is to be written")
+    free_files(out, *(there[:_TOLD] or (MANIFEST_FILE,)), force=force)
+
+
+@contextlib.contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """Yields a folder to write to; when the block ends its files go to `out`, and when it fails nothing does."""
+    is_new = not out.exists()
+    aside = out / f".generate.{os.getpid()}.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        names = sorted(path.name for path in aside.iterdir())
+        _remove_earlier(out, keep=set(names))
+        for name in sorted(names, key=lambda name: name == MANIFEST_FILE):
+            os.replace(aside / name, out / name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        if is_new and not any(out.iterdir()):
+            out.rmdir()
+
+
+def _remove_earlier(out: Path, keep: set[str]) -> None:
+    """Takes away what an earlier run's manifest lists and this one does not replace."""
+    earlier = _listed(out / MANIFEST_FILE)
+    (out / MANIFEST_FILE).unlink(missing_ok=True)
+    for name in earlier - keep:
+        # A manifest may have been edited: nothing outside of the folder is touched.
+        if Path(name).name == name and (out / name).is_file():
+            (out / name).unlink()
+
+
+def _listed(manifest: Path) -> set[str]:
+    try:
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+        if found["format"] != FORMAT:
+            return set()
+        sounds = [entry["file"] for entry in found["sounds"]]
+        return {str(name) for name in (*sounds, found["latents_file"], *found["pictures"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _entry(
+    plan: Plan, row: int, samples: Float[Tensor, " samples"], gain: float, sample_rate: int
+) -> dict[str, Any]:
+    return {
+        "file": plan.files[row],
+        "labels": {name: values[row] for name, values in plan.asked.items()},
+        "seconds": len(samples) / sample_rate,
+        "peak": float(peak(samples)),
+        "gain": gain,
+    }
+
+
+def _remarks(entries: Sequence[Mapping[str, Any]], plan: Plan, options: GenerateOptions) -> list[str]:
+    """What a listener should know, a clause each."""
+    loud = sum(entry["gain"] < 1.0 for entry in entries) if options.normalize == "none" else 0
+    silent = sum(entry["peak"] == 0.0 for entry in entries)
+    left_out = len(entries) - plan.sheet.most if options.pictures else 0
+    found = {
+        f"{loud} of {len(entries)} sounds were beyond full scale and are turned down to it": loud,
+        f"{silent} of {len(entries)} sounds are silent": silent,
+        f"the sheet shows the first {plan.sheet.most} of {len(entries)} sounds": left_out,
+    }
+    return [remark for remark, count in found.items() if count > 0]

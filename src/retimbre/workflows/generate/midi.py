@@ -1,0 +1,150 @@
+"""A MIDI file played by a generator: `retimbre generate midi`.
+
+The file is read by `data/midi.py` (tempo, tracks, pedal) and brought to what the generator knows by `score.py`; its
+notes are made by `ensemble.py`, held by `sustain.py` and added up by `mixdown.py`.
+
+Nothing in memory grows with the length of the piece but the list of its notes: samples go to a temporary file as they
+are finished, and from there to the sound file, with one gain for all, so that the peak is 0.7 and loud passages stay
+loud. Onsets are exact to the sample: the first sample of a note's clip lies at round(seconds x rate).
+"""
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from retimbre.core.errors import ConfigError
+from retimbre.core.files import write_json
+from retimbre.data.midi import read_midi
+from retimbre.dsp import audiofile
+from retimbre.dsp.level import peak
+from retimbre.synth.melody import MELODY_PEAK
+from retimbre.workflows.generate.ensemble import Ensemble, stations_of
+from retimbre.workflows.generate.folder import (
+    LATENTS_FILE,
+    MANIFEST_FILE,
+    GenerateOptions,
+    Progress,
+    head,
+    ignore,
+    refuse_to_overwrite,
+    staged,
+)
+from retimbre.workflows.generate.latent_file import save_latents
+from retimbre.workflows.generate.mixdown import PIECE_SAMPLES, Onset, added_up
+from retimbre.workflows.generate.player import need, open_player
+from retimbre.workflows.generate.score import PlayOptions, Score, plan_score
+
+_BYTES = 4  # of a float32 sample
+
+
+def generate_midi(
+    model: str | Path,
+    midi: str | Path,
+    out: str | Path,
+    options: GenerateOptions | None = None,
+    play: PlayOptions | None = None,
+    *,
+    progress: Progress = ignore,
+) -> dict[str, Any]:
+    """Plays a MIDI file; the sound has the file's name, and its peak is 0.7.
+
+    Args:
+        model: A run folder, a checkpoint file or a shipped name, of a generator that is told the pitch.
+        midi: The file.
+        out: The folder to write to.
+        options: Labels other than pitch and velocity, seed and the like. Of a file of latents the first chosen one is
+            the timbre, or all of them are the stations of a walk.
+        play: Timbre, release and what becomes of unknown keys.
+        progress: Told how many notes are played.
+
+    Returns:
+        What `generate.json` holds.
+
+    Raises:
+        CheckpointError: The model or the file of latents cannot be read.
+        ConfigError: The generator knows no pitch, or not the labels.
+        MidiError: The file cannot be read or has nothing that can be played.
+        ExistsError: Something is there already.
+    """
+    options, play = options or GenerateOptions(), play or PlayOptions()
+    _refuse(options)
+    player = open_player(model, options.weights, options.device)
+    need(player, "pitch", "playing a MIDI file")
+    score = plan_score(read_midi(midi), player.sounds.classes, player.sounds.sample_rate, play)
+    sound_file = f"{Path(midi).stem}.wav"
+    refuse_to_overwrite(out, (sound_file, LATENTS_FILE), force=options.force)
+    stations = stations_of(player, play, options.latents, len(score.notes))
+    ensemble = Ensemble(player, play, options.labels, stations)
+    with staged(Path(out)) as folder:
+        started = time.perf_counter()
+        sound = _write(ensemble, score, folder / sound_file, options, progress)
+        save_latents(folder / LATENTS_FILE, stations, {"model": player.name, "command": "midi"})
+        manifest = {
+            **head("midi", player, options),
+            **_speed(sound["seconds"], time.perf_counter() - started),
+            "midi": str(midi),
+            "play": dataclasses.asdict(play),
+            "notes": len(score.notes),
+            "notes_made": ensemble.num_made,
+            "latents_file": LATENTS_FILE,
+            "pictures": [],
+            "remarks": [*score.remarks, *([] if sound["peak"] else ["it is silent"])],
+            "sounds": [sound],
+        }
+        write_json(folder / MANIFEST_FILE, manifest)
+    return manifest
+
+
+def _refuse(options: GenerateOptions) -> None:
+    for name in ("pitch", "velocity"):
+        if name in options.labels:
+            raise ConfigError(f"the {name} of every note is the MIDI file's; none can be asked for beside it")
+    if options.normalize != "none" or options.pictures:
+        raise ConfigError("a played MIDI file has a peak of 0.7 and no pictures; it takes neither option")
+
+
+def _write(
+    ensemble: Ensemble, score: Score, path: Path, options: GenerateOptions, progress: Progress
+) -> dict[str, Any]:
+    """Plays a score into a sound file; returns the file's entry in the manifest."""
+    rate = ensemble.player.sounds.sample_rate
+    with tempfile.TemporaryFile(dir=path.parent) as spool:
+        largest, num_samples = 0.0, 0
+        for piece in added_up(_counted(ensemble, score, progress)):
+            spool.write(piece.numpy().tobytes())
+            largest, num_samples = max(largest, float(peak(piece))), num_samples + len(piece)
+        gain = MELODY_PEAK / largest if largest else 1.0
+        audiofile.write_pieces(path, _pieces(spool, gain), rate, integers=options.integers)
+    return {
+        "file": path.name,
+        "labels": {name: str(value) for name, value in options.labels.items()},
+        "seconds": num_samples / rate,
+        "peak": MELODY_PEAK if largest else 0.0,
+        "gain": gain,
+    }
+
+
+def _speed(seconds: float, spent_s: float) -> dict[str, float]:
+    """How fast the piece was made, mixing and writing included."""
+    return {"made_s": seconds, "spent_s": round(spent_s, 6), "real_time_factor": round(seconds / spent_s, 3)}
+
+
+def _counted(ensemble: Ensemble, score: Score, progress: Progress) -> Iterator[Onset]:
+    for done, note in enumerate(ensemble.sounding(score.notes), start=1):
+        progress(done, len(score.notes))
+        yield note
+
+
+def _pieces(spool: IO[bytes], gain: float) -> Iterator[Float[Tensor, " piece"]]:
+    """What was spooled, from its beginning, at another level."""
+    spool.seek(0)
+    while content := spool.read(_BYTES * PIECE_SAMPLES):
+        yield gain * torch.from_numpy(np.frombuffer(content, dtype=np.float32).copy())

@@ -1,0 +1,152 @@
+"""A generator that is ready to play: which model it is, where it runs, and what it is asked for.
+
+A conditional generator is asked for a note by labels: names of classes, and MIDI numbers where the attribute is a
+pitch or a velocity. Three things can be meant by an attribute that nobody mentioned: any class, drawn for every sound
+(what a random set of sounds wants), one and the same middle class (what a scale or a morph wants, where the sounds
+should differ in one thing only), or a mistake (a scale of a generator that knows no pitch).
+
+Sounds are made a few at a time. The last bits of a sum depend on how many sounds are computed beside each other, so
+whatever promises equal sounds for equal latents asks for one at a time (`ONE`); whatever makes thousands asks for
+`MANY`, which is faster on a GPU.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from retimbre.core import random
+from retimbre.core.errors import ConfigError
+from retimbre.core.files import sha256_of
+from retimbre.gan.base import Classes
+from retimbre.gan.sounds import SoundGenerator, Weights, load_generator
+from retimbre.training.devices import pick_device
+from retimbre.training.shipped import find_checkpoint
+
+ONE = 1
+MANY = 16
+
+Asked = Mapping[str, Sequence[str]]
+"""For each attribute of a generator, the class of each sound."""
+
+
+@final
+@dataclasses.dataclass(eq=False)
+class Player:
+    """A generator on a device.
+
+    Attributes:
+        sounds: The generator, in evaluation mode.
+        name: What it was called by.
+        sha256: Of its file; empty for one that was never in a file.
+        weights: Whether these are averages over training or those after the last update.
+        device: Where it runs.
+        spent_s: Wall time that it has played for.
+        made_s: Seconds of sound that it has made.
+    """
+
+    sounds: SoundGenerator
+    name: str
+    sha256: str = ""
+    weights: Weights = "average"
+    device: torch.device = dataclasses.field(default_factory=lambda: torch.device("cpu"))
+    spent_s: float = 0.0
+    made_s: float = 0.0
+
+    def play(self, latents: Float[Tensor, "count latent"], asked: Asked) -> Float[Tensor, "count samples"]:
+        """Sounds of latents, computed together, on the CPU."""
+        started = time.perf_counter()
+        labels = self.sounds.labels(len(latents), asked)
+        with torch.inference_mode():
+            there = {name: each.to(self.device) for name, each in labels.items()}
+            audio = self.sounds(latents.to(self.device), there).float().cpu()
+        self.spent_s += time.perf_counter() - started
+        self.made_s += audio.numel() / self.sounds.sample_rate
+        return audio.clone()  # a copy outside of inference mode may be changed in place
+
+    def play_all(
+        self, latents: Float[Tensor, "count latent"], asked: Asked, at_once: int = ONE
+    ) -> Iterator[Float[Tensor, "batch samples"]]:
+        """Sounds of many latents, some at once."""
+        for start in range(0, len(latents), at_once):
+            rows = slice(start, start + at_once)
+            yield self.play(latents[rows], {name: values[rows] for name, values in asked.items()})
+
+    def facts(self) -> dict[str, Any]:
+        """What names the model, and how fast it played, as JSON values."""
+        return {
+            "model": self.name,
+            "identity": self.sounds.identity(),
+            "sha256": self.sha256,
+            "weights": self.weights,
+            "device": self.device.type,
+            "sample_rate": self.sounds.sample_rate,
+            "made_s": round(self.made_s, 6),
+            "spent_s": round(self.spent_s, 6),
+            "real_time_factor": round(self.made_s / self.spent_s, 3) if self.spent_s > 0.0 else None,
+        }
+
+
+def open_player(model: str | Path, weights: Weights = "average", device: str = "auto") -> Player:
+    """A generator from a run folder, a file or the name of a shipped one.
+
+    Raises:
+        CheckpointError: There is none, it is damaged, or it is a model of another kind.
+        ConfigError: There is no such device.
+    """
+    chosen = pick_device(device)
+    sounds = load_generator(model, weights).to(chosen)
+    return Player(sounds, str(model), sha256_of(find_checkpoint(model)), weights, chosen)
+
+
+def need(player: Player, attribute: str, purpose: str) -> tuple[str, ...]:
+    """The classes of an attribute that a generator has to know.
+
+    Raises:
+        ConfigError: It does not know it.
+    """
+    classes = player.sounds.classes
+    if attribute not in classes:
+        known = f"only of {', '.join(classes)}" if classes else "of no attribute at all"
+        raise ConfigError(
+            f"{player.name}: is told nothing of the {attribute} of a sound, {known}; {purpose} needs it"
+        )
+    return classes[attribute]
+
+
+def one_class(player: Player, wanted: Mapping[str, Any], count: int) -> dict[str, tuple[str, ...]]:
+    """The same classes for so many sounds; an attribute that is not wanted gets its middle class.
+
+    Raises:
+        ConfigError: The generator has no such attribute or class.
+    """
+    classes = player.sounds.classes
+    return {
+        name: (classes[name][int(places)],) * count
+        for name, places in player.sounds.labels(1, wanted).items()
+    }
+
+
+def any_class(player: Player, wanted: Mapping[str, Any], count: int, seed: int) -> dict[str, tuple[str, ...]]:
+    """Classes for so many sounds; of an attribute that is not wanted, each is as likely as any other.
+
+    Raises:
+        ConfigError: The generator has no such attribute or class.
+    """
+    return one_class(player, wanted, count) | {
+        name: drawn_classes(player.sounds.classes, name, count, seed)
+        for name in player.sounds.classes
+        if name not in wanted
+    }
+
+
+def drawn_classes(classes: Classes, attribute: str, count: int, seed: int) -> tuple[str, ...]:
+    """Classes drawn evenly; that of row i depends on the seed, the attribute and i alone."""
+    names = classes[attribute]
+    chance = random.uniform(seed, f"class of {attribute}", torch.arange(count), 1)[:, 0]
+    return tuple(names[int(place)] for place in chance * len(names))

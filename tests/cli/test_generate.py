@@ -1,0 +1,101 @@
+"""The commands of `retimbre generate`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from small_generators import DIGITS, KEYS, generator_file
+
+SCALE = Path(__file__).resolve().parents[2] / "examples/scale.mid"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    generator_file(folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (["random", "--count", 3, "--pitch", 60, "--label", "family=reed"], 3),
+        (["scale", "--velocity", 127], len(KEYS)),
+        (["interpolate", "--path", "sphere", "--steps", 5, "--family", "brass"], 5),
+        (["grid", "--rows", 2, "--columns", 2, "--no-pictures"], 4),
+        (["midi", SCALE, "--timbre", "walk", "--leg", 4, "--path", "linear", "--release", 0.2], 1),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_every_command_writes_sounds_and_prints_what_it_wrote(run, folder, tmp_path, words, count):
+    command, *rest = words
+    arguments = ["generate", command, folder]
+    arguments += [*rest, "--seed", 3, "--integers", "--device", "cpu", "--weights", "raw"]
+    status, out, error = run(*arguments, "--out", tmp_path / "out", "--json")
+    assert status == 0, error
+    manifest = json.loads(out)
+    assert len(manifest["sounds"]) == count
+    assert (manifest["seed"], manifest["weights"], manifest["integers"]) == (3, "raw", True)
+    assert all((tmp_path / "out" / sound["file"]).is_file() for sound in manifest["sounds"])
+    status, out, error = run(*arguments, "--out", tmp_path / "out")
+    assert (status, out) == (2, "")
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert "--force" in error
+    status, out, _ = run(*arguments, "--out", tmp_path / "out", "--force")
+    assert (status, out.count("\n")) == (0, 1)
+    assert "times real time" in out
+
+
+@pytest.mark.parametrize(("earlier", "now"), [("interpolation", "interpolate"), ("from_midi", "midi")])
+def test_earlier_names_are_understood_with_a_note(run, folder, tmp_path, earlier, now):
+    file = [SCALE] if now == "midi" else []
+    for name in (earlier, now):
+        status, out, error = run("generate", name, folder, *file, "--out", tmp_path / name, "--json")
+        assert status == 0
+        assert json.loads(out)["command"] == now
+        assert error.startswith(f"note: {earlier} is called {now} now\n" if name == earlier else "")
+        assert ("note:" in error) == (name == earlier)
+    assert earlier not in run("generate", "--help")[1]
+    for path in (tmp_path / now).glob("*.wav"):
+        assert path.read_bytes() == (tmp_path / earlier / path.name).read_bytes()
+
+
+def test_saved_latents_are_chosen_by_their_rows(run, folder, tmp_path):
+    run("generate", "random", folder, "--count", 4, "--out", tmp_path / "a")
+    saved = tmp_path / "a/latents.safetensors"
+    status, out, _ = run(
+        "generate", "interpolate", folder, "--latents", saved, "--take", "2,0", "--steps", 2,
+        "--out", tmp_path / "b", "--json",
+    )  # fmt: skip
+    assert status == 0
+    assert json.loads(out)["latents_rows"] == [2, 0]
+
+
+def test_mistakes_are_one_line_and_status_2(run, folder, tmp_path):
+    digits = generator_file(tmp_path / "digits.safetensors", DIGITS)
+    (tmp_path / "text.mid").write_text("text")
+    cases = [
+        (["random", "nobody"], "there is no model 'nobody'"),
+        (["random", folder, "--pitch", 300], "no pitch 300; takes 55 to 67"),
+        (["random", folder, "--label", "family"], "a label is written NAME=CLASS, not 'family'"),
+        (["random", folder, "--label", "pitch=60", "--pitch", 61], "pitch is asked for twice"),
+        (["random", folder, "--take", "1,x"], "--take is numbers of rows"),
+        (["random", folder, "--take", "1"], "no file of latents"),
+        (["scale", digits], "told nothing of the pitch"),
+        (["midi", digits, SCALE], "told nothing of the pitch"),
+        (["midi", folder, tmp_path / "text.mid"], "not a MIDI file"),
+        (["midi", folder, tmp_path / "none.mid"], "cannot be read"),
+        (["midi", folder, SCALE, "--strict"], "none that the model plays"),
+        (["interpolate", folder, "--path", "sphere", "--steps", 2], "closed path takes 3"),
+        (["interpolate", folder, "--path", "spheric"], "spheric"),
+        (["grid", folder, "--rows", 1], "--rows"),
+        (["nothing", folder], "nothing"),
+    ]
+    for words, said in cases:
+        status, out, error = run("generate", *words, "--out", tmp_path / "out")
+        assert (status, out) == (2, ""), error
+        assert error.startswith("error: ")
+        assert said in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,23 @@
+import json
+
+
+def test_a_dry_run_tells_who_would_be_trained_for_how_long_and_writes_nothing(run, tmp_path):
+    words = ["study", "representations", "--dry-run", "--out", tmp_path / "s"]
+    status, out, err = run(*words, "--models", "residual", "--representations", "waveform,mfcc")
+    assert status == 0
+    assert out.splitlines()[1].startswith("residual/mfcc")
+    assert "hours with 1 workers on idle cores" in out
+    assert "not in the comparison: residual/waveform: " in err
+    assert not (tmp_path / "s").exists()
+    status, out, err = run(*words, "--representations", "mfcc,mel", "--seeds", 2, "--json")
+    plan = json.loads(out)
+    assert (status, err, plan["seeds"]) == (0, "", 2)
+    assert plan["contestants"] == [
+        "progressive/mfcc", "progressive/mel", "residual/mfcc", "residual/mel",
+    ]  # fmt: skip
+
+
+def test_a_mistake_is_one_line(run, tmp_path):
+    status, out, err = run("study", "representations", "--models", "residul", "--out", tmp_path / "s")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "did you mean 'residual'" in err

@@ -1,0 +1,359 @@
+"""The comparison of representations: fair by construction, judged by real notes, and resumable."""
+
+import csv
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from retimbre.core.errors import ConfigError, ExistsError
+from retimbre.gan.config import GanConfig
+from retimbre.workflows.evaluation.sets.clips import HeldClips
+from retimbre.workflows.study.representations.baselines import Ceiling
+from retimbre.workflows.study.representations.budgets import BUDGETS, Budget
+from retimbre.workflows.study.representations.contest import Contestant, contestants
+from retimbre.workflows.study.representations.judge import COLUMNS, judge, yardstick
+from retimbre.workflows.study.representations.marks import kept_marks
+from retimbre.workflows.study.representations.models import MODELS, chosen_models
+from retimbre.workflows.study.representations.pace import Pace, pace_of
+from retimbre.workflows.study.representations.standing import joined, standings
+from retimbre.workflows.study.representations.study import (
+    RepresentationsOptions,
+    partial_failure,
+    plan_of,
+    study_representations,
+)
+from retimbre.workflows.study.representations.table import FLOOR, TRAINED, UNTRAINED
+from retimbre.workflows.study.representations.transforms import TRANSFORMS, chosen_transforms
+from retimbre.workflows.study.representations.trials import best_setting, read_trials
+
+TINY = Budget(
+    name="tiny",
+    size="short",
+    train_s=0.5,
+    trial_s=0.2,
+    num_trials=2,
+    num_seeds=1,
+    test_clips=24,
+    validation_clips=12,
+    notes=64,
+    instruments=20,
+    pitches=(60, 63),
+    velocities=(100,),
+)
+MFCC = Contestant(MODELS["progressive"], TRANSFORMS["mfcc"], TINY)
+
+
+# Fairness
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("budget", BUDGETS.values(), ids=[f"{name} budget" for name in BUDGETS])
+def test_all_contestants_hear_the_same_notes_and_differ_in_model_and_representation_alone(model, budget):
+    runs = [
+        Contestant(MODELS[model], transform, budget).run((4,) * len(MODELS[model].weights), {}, seed=1)
+        for transform in TRANSFORMS.values()
+    ]
+    first = runs[0]
+    for run in runs:
+        assert (run.data, run.train, run.seed) == (first.data, first.train, first.seed)
+        task = run.task
+        shared = ("sample_rate", "num_samples", "latent_dim", "attributes", "loss")
+        assert [getattr(task, name) for name in shared] == [getattr(first.task, name) for name in shared]
+        assert not task.clip
+    assert [run.task.representation for run in runs] == list(TRANSFORMS)
+    assert {run.task.standardize for run in runs if run.task.representation != "waveform"} == {"bin"}
+
+
+@pytest.mark.parametrize("budget", BUDGETS.values(), ids=[f"{name} budget" for name in BUDGETS])
+def test_every_model_has_as_many_trials_and_each_is_a_run(budget):
+    counts = set()
+    for model in MODELS.values():
+        contestant = Contestant(model, TRANSFORMS["mag-if"], budget)
+        plain = contestant.run((8,) * len(model.weights), {}, seed=0)
+        changed = [contestant.run((8,) * len(model.weights), each, seed=0) for each in contestant.trials]
+        counts.add(len(changed))
+        # The first trial is the model as it is; the others differ from it.
+        assert changed[0] == plain
+        assert all(run != plain for run in changed[1:])
+    assert counts == {budget.num_trials}
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1.0, 2.0, 2.0, 2.0, 4.0)])
+def test_updates_fill_the_budget_in_the_shares_of_the_scales(weights):
+    update_s = tuple(0.001 * 4.0**place for place in range(len(weights)))
+    steps = Pace(update_s, weights, 1, 1, (1,)).steps(100.0)
+    spent_s = sum(count * each for count, each in zip(steps, update_s, strict=True))
+    # One update of each scale at most is lost by rounding down.
+    assert 100.0 - sum(update_s) <= spent_s <= 100.0
+    unit = 100.0 / sum(weight * each for weight, each in zip(weights, update_s, strict=True))
+    for count, weight in zip(steps, weights, strict=True):
+        assert unit * weight - 1.0 <= count <= unit * weight
+
+
+def test_a_budget_too_small_for_an_update_still_makes_one_of_each_sort():
+    assert Pace((5.0, 50.0), (1.0, 2.0), 1, 1, (1,)).steps(0.1) == (1, 1)
+
+
+def test_models_that_grow_are_trained_for_the_steps_of_their_growth():
+    run = MFCC.run((10, 20, 400, 800, 1600), {}, seed=0)
+    assert run.growth is not None
+    assert run.train.steps == run.growth.total_steps == 2830
+    # A fifth of a scale's updates, in jumps of 32: 400 / 5 / 32 = 2.5 and so on, rounded down.
+    assert run.growth.fade_jumps[2:] == (2, 5, 10)
+    assert not run.growth.remarks()
+
+
+def test_what_a_model_cannot_make_is_named_with_the_reason():
+    chosen, refused = contestants(
+        chosen_models([]), chosen_transforms(["waveform", "mfcc", "mag-if"]), BUDGETS["smoke"]
+    )
+    assert {each.name for each in chosen} | refused.keys() == {
+        f"{model}/{name}" for model in MODELS for name in ("waveform", "mfcc", "mag-if")
+    }
+    assert "progressive/waveform" not in refused
+    assert "[1, 4096]" in refused["residual/waveform"]
+    assert isinstance(chosen[0].run((1,) * 5, {}, seed=0).task, GanConfig)
+
+
+# The judgement
+
+
+@pytest.fixture(scope="module")
+def against(tmp_path_factory):
+    budget = dataclasses.replace(TINY, test_clips=40)
+    return yardstick(dataclasses.replace(MFCC, budget=budget), str(tmp_path_factory.mktemp("vectors")), "cpu")
+
+
+def test_real_notes_are_nearer_to_real_notes_than_noise_is_in_every_figure_that_compares(against):
+    noise = torch.randn(40, 4096, generator=torch.Generator().manual_seed(0)).clamp(-3, 3) / 3
+    spoiled = HeldClips("noise", noise, 16_000, against.other_half.labels)
+    real, other = judge(against.other_half, against), judge(spoiled, against)
+    assert list(real) == list(other) == list(COLUMNS)
+    for name in ("kad_listener", "kad_statistics", "pkid", "ikid"):
+        assert real[name]["value"] < other[name]["value"], name
+    assert real["in_tune"]["value"] > 0.9 > other["in_tune"]["value"]
+    assert real["coverage"]["value"] > other["coverage"]["value"]
+    for figure in real.values():
+        assert figure["value"] is None or figure["low"] <= figure["value"] <= figure["high"]
+
+
+def test_a_frechet_distance_of_fewer_than_two_clips_per_dimension_is_refused_with_the_reason(against):
+    found = judge(against.other_half, against)
+    assert found["fad_statistics"]["value"] is None
+    assert "40 clips of 512 dimensions; takes 1024 or more" in found["fad_statistics"]["why"]
+
+
+def test_both_halves_are_of_notes_that_no_seed_trains_on_and_share_none(against):
+    pool = MFCC.run((1,) * 5, {}, seed=0)
+    assert pool.seed < 1000  # trainings count from 0, the notes that judge are another corpus
+    halves = [against.reference.audio(range(40)), against.other_half.audio(range(40))]
+    distances = torch.cdist(*halves)
+    assert float(distances.min()) > 0.1  # peaks are 1, so equal clips would have 0
+    assert set(against.keys) <= set(range(60, 64))
+
+
+def test_what_goes_through_an_exact_representation_gets_what_it_got_before(tmp_path):
+    contestant = dataclasses.replace(MFCC, transform=TRANSFORMS["stft"])
+    ceiling = Ceiling(contestant, tmp_path, "cpu")
+    ceiling.run()
+    figures = json.loads(ceiling.path.read_text())["figures"]
+    on = yardstick(contestant, str(tmp_path / "vectors"), "cpu")
+    before = judge(on.other_half, on)
+    # 137 dB below the sound, rounding moves an embedding by next to nothing.
+    assert figures["kad_statistics"]["value"] == pytest.approx(before["kad_statistics"]["value"], abs=1e-3)
+    assert figures["in_tune"]["value"] == before["in_tune"]["value"]
+
+
+# The order
+
+
+def _row(what, model, seed, kad):
+    figures = {name: {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9} for name in COLUMNS}
+    for name in ("kad_listener", "kad_statistics"):
+        figures[name] = {"value": kad, "low": kad - 0.5, "high": kad + 0.5, "n": 9}
+    return {"what": what, "model": model, "representation": "mel", "seed": seed, "figures": figures}
+
+
+def test_contestants_whose_intervals_overlap_share_a_place():
+    rows = [_row(FLOOR, "", None, 0.0), _row(UNTRAINED, "x", None, 90.0)]
+    rows += [_row(TRAINED, name, 0, kad) for name, kad in (("a", 3.0), ("b", 3.8), ("c", 8.0))]
+    found = standings(rows)
+    assert found.ranking.places == {"a/mel": 1, "b/mel": 1, "c/mel": 3}
+    assert "share the first place" in found.ranking.says[0]
+
+
+def test_an_embedder_that_takes_an_untrained_network_for_real_notes_ranks_nobody():
+    rows = [_row(FLOOR, "", None, 0.0), _row(UNTRAINED, "a", None, 0.2), _row(TRAINED, "a", 0, 3.0)]
+    found = standings(rows)
+    assert found.ranking.places == {}
+    assert "untrained a/mel" in found.ranking.says[0]
+
+
+def test_the_interval_of_several_seeds_holds_the_intervals_of_all():
+    some = [{"value": 1.0, "low": 0.5, "high": 1.5}, {"value": 3.0, "low": 2.0, "high": 3.5}]
+    assert joined(some) == {"value": 2.0, "low": 0.5, "high": 3.5}
+    assert joined([*some, {"value": None, "why": "too few"}])["value"] is None
+
+
+# What is kept
+
+
+def test_marks_are_kept_as_long_as_what_they_depend_on_is_the_same(tmp_path):
+    path, made = tmp_path / "marks.json", []
+
+    def make():
+        made.append(1)
+        return {"figures": {"n": len(made)}, "about": {}}
+
+    for facts, times in (({"a": 1}, 1), ({"a": 1}, 1), ({"a": 2}, 2)):
+        kept_marks(path, facts, make)
+        assert len(made) == times
+    path.write_text("{")
+    assert kept_marks(path, {"a": 2}, make)["figures"] == {"n": 3}
+
+
+def test_a_pace_that_was_measured_is_not_measured_again(tmp_path):
+    path = tmp_path / "pace.json"
+    pace = Pace((1.0, 2.0, 3.0, 4.0, 5.0), MFCC.model.weights, 7, 8, (1, 20, 32))
+    path.write_text(json.dumps(dataclasses.asdict(pace)))
+    assert pace_of(MFCC, path, "cpu") == pace
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"update_s": [1.0]}', "null"])
+def test_a_pace_that_is_none_is_named(tmp_path, content):
+    path = tmp_path / "pace.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"pace\.json: not the pace of a contestant"):
+        pace_of(MFCC, path, "cpu")
+
+
+def test_the_trial_that_came_nearest_is_gone_on_with_and_none_is_made_twice(tmp_path):
+    trained = []
+
+    def train(config, folder):
+        trained.append(config.train.learning_rate)
+        return {"validation": {"kad": 5.0 - len(trained)}, "seconds": 1.0}
+
+    pace = Pace((0.01,) * 5, MFCC.model.weights, 1, 1, (1,))
+    for _ in range(2):
+        assert best_setting(MFCC, pace, tmp_path, train) == MFCC.trials[1]
+    assert trained == [each["train.learning_rate"] for each in MFCC.trials]
+    assert [row["kad"] for row in read_trials(tmp_path / "trials.json")] == [4.0, 3.0]
+
+
+def test_a_folder_of_another_budget_is_refused_and_one_of_more_seeds_is_not(tmp_path):
+    (tmp_path / "budget.json").write_text(json.dumps({"name": "other"}))
+    with pytest.raises(ExistsError, match=r"holds a study that differs in .*train_s"):
+        study_representations(tmp_path, RepresentationsOptions(TINY, ("progressive",), ("mfcc",)))
+    (tmp_path / "budget.json").write_text("[")
+    with pytest.raises(ConfigError, match=r"budget\.json: not the budget of a study"):
+        study_representations(tmp_path, RepresentationsOptions(TINY, ("progressive",), ("mfcc",)))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExistsError, match="is a file"):
+        study_representations(tmp_path / "file", RepresentationsOptions(TINY))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget": "smok"}, "did you mean 'smoke'"),
+        ({"models": ("residul",)}, "did you mean 'residual'"),
+        ({"representations": ("mag-ifs",)}, "did you mean 'mag-if"),
+        ({"models": ("residual",), "representations": ("waveform",)}, "nothing to compare"),
+    ],
+)
+def test_names_that_are_in_no_list_are_refused(tmp_path, options, said):
+    with pytest.raises(ConfigError, match=said):
+        plan_of(tmp_path, RepresentationsOptions(**options))
+
+
+@pytest.mark.parametrize("options", [{"workers": 0}, {"minutes": float("nan")}, {"seeds": -1}])
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(ConfigError, match="but they take"):
+        RepresentationsOptions(**options)
+
+
+def test_the_smoke_budget_takes_half_an_hour_and_the_cpu_budget_four_hours_on_two_cores(tmp_path):
+    smoke = plan_of(tmp_path, RepresentationsOptions("smoke"))
+    assert 0.7 * 1800 < smoke.predicted_s(2) <= 1800
+    cpu = plan_of(tmp_path, RepresentationsOptions("cpu"))
+    assert 0.7 * 14_400 < cpu.predicted_s(2) <= 14_400
+
+
+# All of it
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    out = tmp_path_factory.mktemp("study")
+    options = RepresentationsOptions(TINY, ("progressive", "residual"), ("mfcc",), device="cpu")
+    # Side by side, so that every part has to travel to another process.
+    stopped = study_representations(out, dataclasses.replace(options, minutes=1e-6, workers=2))
+    told = []
+    return out, options, stopped, study_representations(out, options, tell=told.append), told
+
+
+@pytest.mark.slow
+def test_a_study_whose_time_is_over_says_what_is_left_and_goes_on(done):
+    _, _, stopped, result, told = done
+    assert stopped["unfinished"] == ["progressive/mfcc", "residual/mfcc"]
+    assert {row["what"] for row in stopped["rows"]} == {FLOOR, "real through it"}
+    assert result["unfinished"] == result["failed"] == []
+    assert partial_failure(result) is None
+    assert sum("in tune" in line for line in told) == 2
+
+
+@pytest.mark.slow
+def test_floor_ceiling_untrained_and_trained_have_every_figure_in_table_and_page(done):
+    out, _, _, result, _ = done
+    assert [(row["what"], row["model"]) for row in result["rows"]] == [
+        ("real/real", ""),
+        ("real through it", ""),
+        ("untrained", "progressive"),
+        ("trained", "progressive"),
+        ("untrained", "residual"),
+        ("trained", "residual"),
+    ]
+    assert json.loads((out / "results.json").read_text()) == result
+    with (out / "results.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 6
+    for row in table:
+        for name in COLUMNS:
+            assert (row[name] == "") == (row[f"{name}_low"] == "")
+        assert float(row["in_tune_low"]) <= float(row["in_tune"]) <= float(row["in_tune_high"])
+    for row in (each for each in table if each["what"] == "trained"):
+        batch = 16 if row["model"] == "progressive" else 32
+        assert int(row["images"]) == batch * int(row["steps"])
+        assert min(float(row["generation_ms"]), float(row["inversion_ms"]), float(row["parameters"])) > 0
+        assert row["features"] == "1 x 20 x 32"
+    page = (out / "report.html").read_text()
+    assert "http" not in page.replace("http-equiv", "")  # nothing is fetched
+    assert page.count("<audio") == 4  # two models, and real notes beside each
+    for name in ("progressive/mfcc", "residual/mfcc", "real through mfcc", "untrained"):
+        assert name in page
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again_and_what_was_lost_is_judged_anew_with_the_same_result(done):
+    out, options, _, result, _ = done
+    model = out / "contestants/residual/mfcc/seed-0/run/model.safetensors"
+    marks = out / "contestants/residual/mfcc/seed-0/marks.json"
+    stamp = model.stat().st_mtime_ns
+    before = json.loads(marks.read_text())["figures"]
+    marks.unlink()
+    again = study_representations(out, options)
+    assert json.loads(marks.read_text())["figures"] == before
+    assert model.stat().st_mtime_ns == stamp
+    assert again["places"] == result["places"]
+
+
+@pytest.mark.slow
+def test_another_representation_and_seed_join_the_table_that_is_there(done):
+    out, options, _, _, _ = done
+    more = dataclasses.replace(options, models=("progressive",), seeds=2)
+    result = study_representations(out, more)
+    assert [row["seed"] for row in result["rows"] if row["what"] == TRAINED] == [0, 1]
+    assert len(result["standings"]["progressive/mfcc"]) == len(COLUMNS)

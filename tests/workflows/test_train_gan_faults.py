@@ -1,0 +1,232 @@
+"""What a GAN's run file, checkpoint or machine may have wrong with it: named in a line, and nothing good is lost."""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from retimbre.cli.app import run
+from retimbre.core.errors import CheckpointError, ConfigError, DatasetError
+from retimbre.gan.sounds import load_generator
+from retimbre.training.checkpoint import Checkpoints, read_header
+from retimbre.training.shipped import shipped_checkpoints
+from retimbre.workflows.training.fit import train
+
+TINY = """
+seed = 1
+[task]
+kind = "gan"
+sample_rate = 4000
+num_samples = 256
+latent_dim = 4
+attributes = ["pitch", "family"]
+generator = { kind = "dense", width = 16 }
+critics = [{ network = { kind = "dense", width = 16 } }]
+[data]
+notes = 40
+instruments = 3
+lowest_pitch = 60
+highest_pitch = 63
+families = ["bass", "organ"]
+validation_clips = 12
+[train]
+steps = 6
+batch_size = 4
+log_every = 2
+validate_every = 3
+checkpoint_every = 2
+"""
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["task.generator={kind='wavegam'}"], "generator"),
+        (["task.generator={kind='dense',widht=3}"], "did you mean 'width'"),
+        (["task.representation=log-mel"], "'log-mel', which cannot be turned back to sound"),
+        (["task.representation=sft"], "no representation 'sft'; did you mean 'stft'"),
+        (["task.generator={kind='specgan'}"], "channels, bins and frames"),
+        (["task.attributes=['pitch','colour']"], "colour"),
+        (["task.attributes=['instrument']"], "no attribute 'instrument'"),
+        (["task.attributes=[]", "task.loss.class_weight_critic=1.0"], "attributes is empty"),
+        (
+            ["task.loss.class_weight_generator=1.0"],
+            r"no critic \(dense\) makes any; see its option class_logits",
+        ),
+        (["task.loss.class_skip=['velocity']"], "class_skip names 'velocity'"),
+        (
+            ["growth.steps=[2,4]"],
+            r"\[growth\] is for networks that grow, such as 'progressive'; 'dense' has one",
+        ),
+        (["task.critics=[]"], "critics is empty"),
+        (["task.loss.kind=wgna"], "did you mean 'wgan'"),
+        (["data.familes=['bass']"], "did you mean 'families'"),
+        (["data.families=['bas']"], "no family 'bas'; did you mean 'bass'"),
+        (["data.set=nowhere"], "nowhere"),
+        (["train.samples_evry=2"], "did you mean 'samples_every'"),
+    ],
+)
+def test_an_impossible_run_file_is_refused_by_name_before_anything_is_written(
+    overrides: list[str], message: str, run_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises((ConfigError, DatasetError), match=message) as refused:
+        train(run_file, tmp_path / "run", overrides=overrides)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_growth_beyond_the_scales_of_a_network_is_refused_at_the_start_and_not_after_hours(
+    tmp_path: Path,
+) -> None:
+    progressive = "{ kind = 'progressive', depths = [4, 4], factors = [[4, 4], [1, 1]] }"
+    path = tmp_path / "growing.toml"
+    path.write_text(
+        TINY.replace('{ kind = "dense", width = 16 }', progressive) + "[growth]\nsteps = [2, 2, 2]\n"
+    )
+    with pytest.raises(ConfigError, match="scales 0 to 1 cannot grow to scale 2"):
+        train(path, tmp_path / "run")
+
+
+def test_the_model_of_another_task_or_version_is_refused_where_a_generator_is_wanted(
+    run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CheckpointError, match="a checkpoint of kind 'listener'; takes 'generator'"):
+        train(run_file, tmp_path / "run", warm_start="listener")
+    assert not (tmp_path / "run").exists()
+    assert run(["generate", "random", "listener", "--out", str(tmp_path / "made")]) == 2
+    assert "a checkpoint of kind 'listener'; takes 'generator'" in capsys.readouterr().err
+    newer = tmp_path / "newer.safetensors"
+    newer.write_bytes(
+        shipped_checkpoints()["listener"].read_bytes().replace(b'"version":"1"', b'"version":"9"', 1)
+    )
+    assert run(["generate", "random", str(newer), "--out", str(tmp_path / "made")]) == 2
+    error = capsys.readouterr().err
+    assert "checkpoint version 9; this program reads version 1" in error
+    assert error.count("\n") == 1
+
+
+def test_a_warm_start_takes_the_weights_of_a_generator_and_refuses_other_labels_and_layers(
+    run_file: Path, tmp_path: Path
+) -> None:
+    train(run_file, tmp_path / "first")
+    begun = ["train.steps=1", "train.learning_rate=1e-12", "train.weight_decay=0.0"]
+    start = str(tmp_path / "first")
+    train(run_file, tmp_path / "second", overrides=begun, warm_start=start)
+    ours, theirs = (load_generator(tmp_path / name).network.state_dict() for name in ("second", "first"))
+    for name, weights in theirs.items():
+        torch.testing.assert_close(ours[name], weights, atol=1e-6, rtol=0)
+    with pytest.raises(ConfigError, match="classes of pitch, family differ"):
+        train(run_file, tmp_path / "third", overrides=["data.highest_pitch=64"], warm_start=start)
+    with pytest.raises(CheckpointError, match="a dense generator whose layers have other shapes"):
+        train(run_file, tmp_path / "third", overrides=["task.generator.width=8"], warm_start=start)
+    assert not (tmp_path / "third").exists()
+
+
+def test_labels_that_a_generator_does_not_have_are_refused_with_what_it_has(
+    run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(run_file, tmp_path / "run")
+    command = ["generate", "random", str(tmp_path / "run"), "--count", "1", "--out", str(tmp_path / "made")]
+    for arguments, message in {
+        ("--pitch", "90"): "pitch 90",
+        ("--family", "orgn"): "did you mean 'organ'",
+        ("--velocity", "100"): "no attribute 'velocity'",
+    }.items():
+        assert run([*command, *arguments]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "made").exists()
+
+
+def state_in(out: Path) -> Mapping[str, object]:
+    state = Checkpoints(out / "checkpoints").load_last()
+    assert state is not None
+    return state
+
+
+@contextlib.contextmanager
+def files_end_after(size_bytes: int) -> Iterator[None]:
+    """The system refuses to write more than so much into a file, as it does where the disk is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_ends_the_run_with_a_line_and_leaves_the_last_good_state(
+    run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(run_file, tmp_path / "unbroken")
+    save, written = Checkpoints.save, 0
+
+    def fills_up(self: Checkpoints, path: Path, state: Mapping[str, object]) -> None:
+        nonlocal written
+        written += 1
+        # The third is that of step 4, after the last of step 2 and the best of step 3.
+        with files_end_after(20_000) if written == 3 else contextlib.nullcontext():
+            save(self, path, state)
+
+    with monkeypatch.context() as full:
+        full.setattr(Checkpoints, "save", fills_up)
+        assert run(["train", str(run_file), "--out", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert "last.safetensors: cannot be written" in error
+    assert state_in(tmp_path / "run")["step"] == 2
+    assert not list((tmp_path / "run/checkpoints").glob(".*"))
+    assert train(run_file, tmp_path / "run")["finished"]
+    same_weights(tmp_path / "run", tmp_path / "unbroken")
+
+
+def same_weights(left: Path, right: Path) -> None:
+    ours, theirs = (load_generator(each).network.state_dict() for each in (left, right))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_run_that_is_interrupted_or_killed_goes_on_at_its_last_state(
+    sent: signal.Signals, status: int, run_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    plain = ["train.schedule=constant", "train.log_every=1000", "train.validate_every=0"]
+    endless = [word for option in [*plain, "train.steps=1000000"] for word in ("--set", option)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "retimbre", "train", str(run_file), "--out", str(out), *endless],
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        text=True,
+    )
+    deadline_s = time.monotonic() + 120
+    while not (out / "checkpoints/last.safetensors").exists() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert ("run the same command again" in said) is (sent is signal.SIGINT)
+    reached = int(str(state_in(out)["step"]))
+    assert reached > 0
+    assert reached % 2 == 0
+    assert not list((out / "checkpoints").glob(".last.*")) or sent is signal.SIGKILL
+    for folder in (out, tmp_path / "unbroken"):
+        assert train(run_file, folder, overrides=[*plain, f"train.steps={reached + 2}"])["finished"]
+    same_weights(out, tmp_path / "unbroken")
+    assert read_header(out / "model.safetensors").kind == "generator"
