@@ -158,7 +158,7 @@ def test_under_bfloat16_autocast_the_value_is_float32_and_near_the_exact_one(nam
     value.sum().backward()
     assert value.dtype == torch.float32
     # bfloat16 has 8 binary digits: an error of 0.4 % per product.
-    assert float(value.mean()) == pytest.approx(float(exact.mean()), rel=0.02)
+    assert value.mean().item() == pytest.approx(exact.mean().item(), rel=0.02)
     assert all(weight.grad.isfinite().all() for weight in critic[:2].parameters())
 
 

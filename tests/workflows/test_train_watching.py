@@ -17,6 +17,7 @@ from retimbre.core.errors import ConfigError
 from retimbre.gan.growth import Growth
 from retimbre.gan.sounds import load_generator
 from retimbre.training.checkpoint import read_header
+from retimbre.training.loop import Progress
 from retimbre.training.task import Task
 from retimbre.workflows.training import fit, gan_samples, rehearsal
 from retimbre.workflows.training.census import TrainingCensus, counts_of
@@ -90,9 +91,15 @@ def test_every_so_many_steps_a_run_leaves_sounds_and_pictures(run_file: Path, tm
 
 def test_a_run_that_was_stopped_leaves_the_samples_of_an_unbroken_one(run_file: Path, tmp_path: Path) -> None:
     train(run_file, tmp_path / "unbroken", overrides=SAMPLES)
-    train(run_file, tmp_path / "broken", overrides=[*SAMPLES, "train.steps=5"])
-    assert list(samples_in(tmp_path / "broken"))[-1].startswith("samples/step-00000005")
-    train(run_file, tmp_path / "broken", overrides=SAMPLES)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(run_file, tmp_path / "broken", overrides=SAMPLES, progress=interrupt)
+    assert len(samples_in(tmp_path / "broken")) == 3
+    train(run_file, tmp_path / "broken", overrides=SAMPLES)  # goes on after step 3
     assert samples_in(tmp_path / "broken") == samples_in(tmp_path / "unbroken")
 
 

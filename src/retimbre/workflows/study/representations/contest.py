@@ -22,8 +22,10 @@ LATENT_DIM = 64
 
 # A training is validated so often, the end included; the state that is nearest to held-out clips is the one judged.
 _VALIDATIONS = 4
-# Of the updates at a scale while it is new, as system C has it: 19,200 of 96,000, in jumps of 32.
-_FADED_SHARE, _FADE_JUMP_STEPS = 5, 32
+# Part of a training that the average of the weights reaches over.
+_AVERAGED_SHARE = 20
+# Part of the updates at a scale in which it is faded in.
+_FADED_SHARE = 2
 
 
 @final
@@ -69,6 +71,7 @@ class Contestant:
                 **self.model.train(),
                 "steps": total,
                 "threads": 1,
+                "ema_decay": max(0.0, 1.0 - _AVERAGED_SHARE / total),
                 "validate_every": max(1, total // _VALIDATIONS),
                 "checkpoint_every": max(1, total // 10),
                 "log_every": max(1, total // 100),
@@ -126,8 +129,8 @@ def _growth(steps: Sequence[int]) -> dict[str, Any]:
     """[growth] of so many updates at each scale."""
     return {
         "steps": list(steps),
-        "fade_jumps": [count // (_FADED_SHARE * _FADE_JUMP_STEPS) for count in steps],
-        "fade_jump_steps": [_FADE_JUMP_STEPS] * len(steps),
+        "fade_jumps": [count // _FADED_SHARE for count in steps],
+        "fade_jump_steps": [1] * len(steps),
     }
 
 

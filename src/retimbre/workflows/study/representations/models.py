@@ -8,12 +8,14 @@
     frames        a one-dimensional network over frames, with the same game
 
 A model is a part of a run file. What a comparison at equal budgets must not leave to the taste of its author is tuning:
-each model has as many *trials*, which differ in the one setting that its training depends on most, the learning rate of
-the Wasserstein game or the weight of the penalties of the other. Each contestant tries all of them for a short time and
-goes on with the one whose sounds come nearest to held-out ones.
+each model has as many *trials*, which differ in what its training depends on most, its learning rate and the weight of
+its penalties. The first is the model as it is. Each contestant tries all of them for a short time and goes on with the
+one whose sounds come nearest to held-out ones.
 
-The port keeps its published settings but for its width, which is a quarter, and the scale of its sums: as a mean over
-clips its learning rate does not depend on the batch.
+The port has the settings that users of its program agreed on (learning rate, batches, shares of the scales, fades), at
+a fraction of their width on short clips, and the mean over clips where the program takes the sum, so that no rate
+depends on a batch. Of both games, matrix products are in bfloat16, and what is heard is the average of the weights over
+the last twentieth of a training: a decay by update, as published, would be as long as the whole of a short one.
 
 References:
     Nistal, Lattner and Richard (2020), "Comparing representations for audio synthesis using generative adversarial
@@ -38,7 +40,7 @@ _SPECTRAL_FACTORS = [[2**scale, 2**scale] for scale in reversed(range(_SCALES))]
 _WAVEFORM_FACTORS = [[1, 4**scale] for scale in reversed(range(_SCALES))]
 
 _PROGRESSIVE_DEPTHS = {"short": [64, 64, 48, 32, 16], "long": [128, 64, 64, 64, 32]}
-_RESIDUAL_CHANNELS = {"short": [96, 64, 48, 32], "long": [192, 128, 96, 64, 48]}
+_RESIDUAL_CHANNELS = {"short": [128, 96, 64, 32], "long": [256, 192, 128, 64]}
 _FRAMES_WIDTH = {"short": 192, "long": 384}
 
 
@@ -51,7 +53,7 @@ class Model:
         name: On the command line and in tables.
         says: What it is, in a few words.
         weights: The share of updates at each scale, the smallest first, for one that grows; one number for others.
-        trials: Options of the run file that are tried, as `train.learning_rate`; as many for each model.
+        trials: Options of the run file that are tried, as `train.learning_rate`; as many for each model, first none.
     """
 
     name: str
@@ -91,11 +93,10 @@ def _progressive(representation: str, size: Size) -> dict[str, Any]:
 
 def _residual(representation: str, size: Size) -> dict[str, Any]:
     channels = _RESIDUAL_CHANNELS[size]
-    return {
-        "generator": {"kind": "residual", "channels": channels},
-        "critics": [{"network": {"kind": "residual", "channels": channels[::-1]}}],
-        "loss": dict(_RELATIVISTIC),
-    }
+    # Where the partials of a pitch lie is nothing that a convolution could know: both networks have learned spectra.
+    generator = {"kind": "residual", "channels": channels, "template": ["pitch"]}
+    critic = {"kind": "residual", "channels": channels[::-1], "template": ["pitch"], "template_frames": "all"}
+    return {"generator": generator, "critics": [{"network": critic}], "loss": dict(_RELATIVISTIC)}
 
 
 def _frames(representation: str, size: Size) -> dict[str, Any]:
@@ -112,36 +113,22 @@ _RELATIVISTIC: Table = {"kind": "relativistic", "r1": 5.0, "r2": 5.0, "penalty_e
 _TASKS = {"progressive": _progressive, "residual": _residual, "frames": _frames}
 
 _ADAM: Table = {"optimizer": "adam", "betas": [0.0, 0.99], "clip_norm": 0.0, "precision": "bf16"}
-_PORTED: Table = {
-    **_ADAM,
-    "batch_size": 16,
-    "learning_rate": 1e-3,
-    "schedule": "constant",
-    "ema_decay": 0.999,
-}
-_MODERN: Table = {
-    **_ADAM,
-    "batch_size": 32,
-    "learning_rate": 1e-3,
-    "schedule": "cosine",
-    "final_fraction": 0.25,
-    "ema_decay": 0.995,
-}
+_PORTED: Table = {**_ADAM, "batch_size": 12, "learning_rate": 8e-4, "schedule": "constant"}
+_MODERN: Table = {**_ADAM, "batch_size": 32, "learning_rate": 2e-3, "final_fraction": 0.05}
 _TRAINS = {"progressive": _PORTED, "residual": _MODERN, "frames": _MODERN}
 
-_RATES = tuple({"train.learning_rate": rate} for rate in (1e-3, 3e-3, 3e-4))
-_GAMMAS = tuple({"task.loss.r1": gamma, "task.loss.r2": gamma} for gamma in (5.0, 0.5, 50.0))
+_PORTED_TRIALS = ({}, {"train.learning_rate": 2e-3}, {"train.learning_rate": 3e-4})
+_MODERN_TRIALS = ({}, {"train.learning_rate": 1e-3}, {"task.loss.r1": 50.0, "task.loss.r2": 50.0})
 
 _ALL = (
-    # System C makes 48,000 updates at its smallest scale, 96,000 at each of the others and 200,000 at the last.
     Model(
         "progressive",
         "progressive GAN with Wasserstein loss (system C)",
-        (1.0, 2.0, 2.0, 2.0, 4.0),
-        _RATES,
+        (2.0, 2.0, 2.0, 3.0, 3.0),
+        _PORTED_TRIALS,
     ),
-    Model("residual", "residual networks with relativistic loss (R3GAN)", (1.0,), _GAMMAS),
-    Model("frames", "one-dimensional network over frames, relativistic loss", (1.0,), _GAMMAS),
+    Model("residual", "residual networks with relativistic loss (R3GAN)", (1.0,), _MODERN_TRIALS),
+    Model("frames", "one-dimensional network over frames, relativistic loss", (1.0,), _MODERN_TRIALS),
 )
 
 MODELS: dict[str, Model] = {each.name: each for each in _ALL}
