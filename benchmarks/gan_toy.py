@@ -7,10 +7,9 @@ weights, are held beside those of instruments that nobody was trained on: FAD an
 of notes that a pitch estimator without a network hears within 50 cents of their key. Time is that of the process in
 updates alone: neither what is prepared nor what is measured counts.
 
-Before that, both models have the same number of short trials, `TRIALS`, judged by other instruments and another seed;
-each then runs with the settings of its best one.
+Both run files say the settings that came out best of the same number of short trials (docs/log.md).
 
-    python benchmarks/gan_toy.py OUT [--cpu-s 120] [--longer 3] [--seeds 0 1 2] [--trial-s 40]
+    python benchmarks/gan_toy.py OUT [--cpu-s 60] [--longer 3] [--seeds 0 1 2]
 
 Every run leaves a file in OUT, and one that is there is not repeated: to go on after an interruption, or to add seeds,
 run the same command again. Printed are what real sounds score, where every run ends, when the modern one first is as
@@ -48,26 +47,9 @@ from retimbre.workflows.training.run import read_run
 RUNS = Path(__file__).parent.parent / "runs" / "toy"
 PORT, MODERN = "progressive", "modern"
 
-# The first is the run file as it is.
-TRIALS: dict[str, list[list[str]]] = {
-    MODERN: [
-        [],
-        ["train.learning_rate=1e-3"],
-        ["task.generator.template_frames=all"],
-        ["task.generator.template_frames=all", "train.learning_rate=1e-3"],
-    ],
-    PORT: [
-        [],
-        ["train.precision=bf16"],
-        ["train.precision=bf16", "train.learning_rate=2e-3"],
-        ["train.precision=bf16", "task.loss.class_weight_critic=1.0", "task.loss.class_weight_generator=1.0"],
-    ],
-}
-TRIAL_SEED = 100
-
 CLIPS = 1100  # that sounds are measured by: twice the 512 band statistics
 HEARD = 300  # of these whose pitch is estimated
-MEASUREMENTS = 12  # in a run
+MEASUREMENTS = 10  # in a run
 
 Row = dict[str, float]
 
@@ -122,7 +104,7 @@ def of_real_sounds(seed: int) -> dict[str, Row]:
     """What other instruments score, and what the held-out sounds themselves score through each representation."""
     rows: dict[str, Row] = {}
     for model in (MODERN, PORT):
-        config = config_of(model, [], seed)
+        config = config_of(model, seed)
         judge, other = Judge.of(config, "test"), Judge.of(config, "valid")
         sounds = prepared(config).task.sounds
         through = sounds.heard(sounds.representation.encode(judge.audio))
@@ -131,8 +113,8 @@ def of_real_sounds(seed: int) -> dict[str, Row]:
     return rows
 
 
-def config_of(model: str, settings: Sequence[str], seed: int) -> GanRun:
-    config = read_run(RUNS / f"{model}.toml", [*settings, f"seed={seed}"])
+def config_of(model: str, seed: int) -> GanRun:
+    config = read_run(RUNS / f"{model}.toml", [f"seed={seed}"])
     if not isinstance(config, GanRun):
         raise TypeError(f"{model}.toml trains no GAN")
     return config
@@ -215,17 +197,6 @@ def once(path: Path, made: Any) -> Any:
     return json.loads(path.read_text())
 
 
-def best_settings(out: Path, model: str, trial_s: float) -> list[str]:
-    """Of the trial whose sounds end nearest to those of instruments held out for validation."""
-    ends: list[float] = []
-    for number, settings in enumerate(TRIALS[model]):
-        config = config_of(model, settings, TRIAL_SEED)
-        tried = once(out / f"trial-{model}-{number}.json", lambda each=config: run(each, trial_s, 3, "valid"))
-        ends.append(tried["curve"][-1]["fad"])
-        print(f"{model} trial, {' '.join(settings) or 'run file'}: FAD {ends[-1]:.2f}", flush=True)
-    return TRIALS[model][min(range(len(ends)), key=ends.__getitem__)]
-
-
 def nearest(curve: Sequence[Row]) -> Row:
     return min(curve, key=lambda row: row["fad"])
 
@@ -262,29 +233,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--cpu-s", type=float, default=120.0)
+    parser.add_argument("--cpu-s", type=float, default=60.0)
     parser.add_argument("--longer", type=float, default=3.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--trial-s", type=float, default=40.0)
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    best = {model: best_settings(args.out, model, args.trial_s) for model in (MODERN, PORT)}
     for name, row in once(args.out / "real.json", lambda: of_real_sounds(args.seeds[0])).items():
         print(name, {key: round(value, 3) for key, value in row.items()}, flush=True)
     found: dict[str, dict[int, Any]] = {}
-    for name, model, factor in (
-        (MODERN, MODERN, 1.0),
-        (PORT, PORT, 1.0),
-        (f"{PORT} longer", PORT, args.longer),
-    ):
-        for seed in args.seeds:
-            config, budget_s = config_of(model, best[model], seed), factor * args.cpu_s
-            path = args.out / f"{name.replace(' ', '-')}-seed{seed}.json"
-            made = once(path, lambda each=config, time_s=budget_s: run(each, time_s, MEASUREMENTS, "test"))
-            found.setdefault(name, {})[seed] = made
-    for model, settings in best.items():
-        print(f"{model} runs with {' '.join(settings) or 'its run file'}")
+    contests = ((MODERN, MODERN, 1.0), (PORT, PORT, 1.0), (f"{PORT} longer", PORT, args.longer))
+    for seed, (name, model, factor) in itertools.product(args.seeds, contests):
+        config, budget_s = config_of(model, seed), factor * args.cpu_s
+        path = args.out / f"{name.replace(' ', '-')}-seed{seed}.json"
+        made = once(path, lambda each=config, time_s=budget_s: run(each, time_s, MEASUREMENTS, "test"))
+        found.setdefault(name, {})[seed] = made
     report(found)
 
 

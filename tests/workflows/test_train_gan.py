@@ -5,6 +5,7 @@ sets has to fall to less than it was; where the networks are told labels, the so
 a network that learned from shuffled labels cannot.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -14,17 +15,37 @@ import torch
 from torch import Tensor
 
 from retimbre.cli.app import run
+from retimbre.gan.config import GanConfig
 from retimbre.gan.sounds import SoundGenerator, load_generator
 from retimbre.gan.task import ClipBatch
 from retimbre.listening.statistics import BandStatistics
 from retimbre.training.journal import read_journal
+from retimbre.workflows.training import gan, gan_samples
 from retimbre.workflows.training.fit import train
-from retimbre.workflows.training.gan import prepare
-from retimbre.workflows.training.gan_run import GanRun
+from retimbre.workflows.training.gan_pool import ClipPool, Part, clip_pool
+from retimbre.workflows.training.gan_run import GanDataConfig, GanRun
 from retimbre.workflows.training.kind import Session
 from retimbre.workflows.training.run import read_run
 
 TINY = sorted((Path(__file__).parents[2] / "runs/tiny").glob("*.toml"))
+
+
+_made: dict[str, ClipPool] = {}
+
+
+@pytest.fixture(autouse=True)
+def clips_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Experiments and their controls learn from the same few hundred notes, which take seconds to render."""
+
+    def made(data: GanDataConfig, task: GanConfig, part: Part, *, most: int, seed: int) -> ClipPool:
+        data = dataclasses.replace(data, shuffled_labels=False)  # which is done to a pool later
+        key = repr((data, task.attributes, task.sample_rate, task.num_samples, part, most, seed))
+        if key not in _made:
+            _made[key] = clip_pool(data, task, part, most=most, seed=seed)
+        return _made[key]
+
+    monkeypatch.setattr(gan, "clip_pool", made)
+    monkeypatch.setattr(gan_samples, "clip_pool", made)
 
 
 class Beginning(NamedTuple):
@@ -38,7 +59,7 @@ class Beginning(NamedTuple):
 def beginning(run_file: Path, out: Path) -> Beginning:
     config = read_run(run_file, [])
     assert isinstance(config, GanRun)
-    prepared = prepare(config, Session(out, "cpu"))
+    prepared = gan.prepare(config, Session(out, "cpu"))
     held_out = list(prepared.validation())
     return Beginning(prepared.task.validate(held_out)["kad"], held_out, config)
 

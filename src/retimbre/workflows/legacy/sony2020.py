@@ -125,7 +125,8 @@ def translate(table: Mapping[str, Any]) -> Table:
     transform = translate_transform(file.transformConfig)
     _check(loader, model, transform)
     attributes = _attributes(loader) if model.ac_gan else []
-    run = translate_model(model, [_attribute(name) for name in model.skipAttDfake])
+    told = dataclasses.replace(model, ac_gan=bool(attributes))
+    run = translate_model(told, [_attribute(name) for name in model.skipAttDfake])
     run["task"] |= {
         "representation": transform.name,
         "settings": transform.settings,
