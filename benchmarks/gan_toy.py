@@ -2,7 +2,7 @@
 
 Both learn the same twelve pitches from the same notes, on one thread of the same machine: runs/toy/modern.toml and
 runs/toy/progressive.toml, their steps stretched so that a run takes the CPU time that is asked for (`--cpu-s`, and
-`--longer` times as much in a second run of the progressive one). While a run goes on, its sounds, by the average of the
+`--longer` times as much in a second run of each). While a run goes on, its sounds, by the average of the
 weights, are held beside those of instruments that nobody was trained on: FAD and KAD of band statistics, and the share
 of notes that a pitch estimator without a network hears within 50 cents of their key. Time is that of the process in
 updates alone: neither what is prepared nor what is measured counts.
@@ -106,7 +106,7 @@ def of_real_sounds(seed: int) -> dict[str, Row]:
     for model in (MODERN, PORT):
         config = config_of(model, seed)
         judge, other = Judge.of(config, "test"), Judge.of(config, "valid")
-        sounds = prepared(config).task.sounds
+        sounds = task_of(prepared(config)).sounds
         through = sounds.heard(sounds.representation.encode(judge.audio))
         rows["other instruments"] = judge.measure(other.audio, other.keys)
         rows[f"through the representation of {model}"] = judge.measure(through, judge.keys)
@@ -122,6 +122,12 @@ def config_of(model: str, seed: int) -> GanRun:
 
 def prepared(config: GanRun, *, rehearsal: bool = False) -> Prepared[Any]:
     return GAN.prepare(config, Session(out=Path(), device="cpu", rehearsal=rehearsal))
+
+
+def task_of(started: Prepared[Any]) -> GanTask:
+    if not isinstance(started.task, GanTask):
+        raise TypeError("the run trains no GAN")
+    return started.task
 
 
 def stretched(config: GanRun, factor: float) -> GanRun:
@@ -174,7 +180,7 @@ def run(config: GanRun, budget_s: float, num_measured: int, part: Part) -> dict[
 
     def measure(step: int, used_s: float) -> None:
         row = {"cpu_s": used_s, "step": step, "clips": fitted.clips_after(step)} | judge.generated(
-            started.task
+            task_of(started)
         )
         print("  " + "  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
         curve.append(row)
@@ -217,9 +223,7 @@ def report(found: dict[str, dict[int, Any]]) -> None:
                 f"{name:<20} {seed:>4} {end['cpu_s']:>6.0f} {end['clips']:>8} {end['pitch']:>6.3f} {end['fad']:>6.2f} "
                 f"{end['kad']:>6.2f} {best['fad']:>9.2f}"
             )
-    for name, seed in itertools.product([each for each in found if each != MODERN], found[MODERN]):
-        if seed not in found[name]:
-            continue
+    for name, seed in itertools.product((PORT, f"{PORT} longer"), found[MODERN]):
         goal = nearest(found[name][seed]["curve"])
         modern_s = reached_s(found[MODERN][seed]["curve"], goal)
         print(
@@ -242,9 +246,9 @@ def main() -> None:
     for name, row in once(args.out / "real.json", lambda: of_real_sounds(args.seeds[0])).items():
         print(name, {key: round(value, 3) for key, value in row.items()}, flush=True)
     found: dict[str, dict[int, Any]] = {}
-    contests = ((MODERN, MODERN, 1.0), (PORT, PORT, 1.0), (f"{PORT} longer", PORT, args.longer))
-    for seed, (name, model, factor) in itertools.product(args.seeds, contests):
-        config, budget_s = config_of(model, seed), factor * args.cpu_s
+    lengths = {"": args.cpu_s, " longer": args.longer * args.cpu_s}
+    for seed, (length, budget_s), model in itertools.product(args.seeds, lengths.items(), (MODERN, PORT)):
+        config, name = config_of(model, seed), model + length
         path = args.out / f"{name.replace(' ', '-')}-seed{seed}.json"
         made = once(path, lambda each=config, time_s=budget_s: run(each, time_s, MEASUREMENTS, "test"))
         found.setdefault(name, {})[seed] = made

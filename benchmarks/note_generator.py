@@ -61,8 +61,10 @@ def heard(by: Embedder, clips: Tensor) -> Vectors:
 
 def in_tune(clips: Tensor, pool: ClipPool, most: int, sample_rate: int) -> tuple[int, int]:
     """How many of how many notes have the pitch of their label."""
-    keys = [int(pool.classes["pitch"][place]) for place in pool.labels["pitch"][:most].tolist()]
-    found_hz = [note_pitch(clip, sample_rate).pitch_hz for clip in clips[:most]]
+    # Evenly among all, since one corpus follows on the other.
+    rows = torch.linspace(0, len(clips) - 1, min(most, len(clips))).long()
+    keys = [int(pool.classes["pitch"][place]) for place in pool.labels["pitch"][rows].tolist()]
+    found_hz = [note_pitch(clip, sample_rate).pitch_hz for clip in clips[rows]]
     near = [
         found > 0 and abs(1_200 * math.log2(found / 440) - 100 * (key - 69)) < NEAR_CENTS
         for key, found in zip(keys, found_hz, strict=True)

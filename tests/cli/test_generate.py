@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from small_generators import DIGITS, KEYS, generator_file
+from small_generators import DIGITS, KEYS, LATENT, generator_file
 
 SCALE = Path(__file__).resolve().parents[2] / "examples/scale.mid"
 
@@ -70,6 +71,31 @@ def test_saved_latents_are_chosen_by_their_rows(run, folder, tmp_path):
     )  # fmt: skip
     assert status == 0
     assert json.loads(out)["latents_rows"] == [2, 0]
+
+
+@pytest.mark.parametrize(
+    "words", [["random"], ["scale"], ["interpolate"], ["grid"], ["midi", SCALE]], ids=str
+)
+def test_an_empty_folder_name_is_refused_and_nothing_is_written_where_one_stands(
+    run, folder, tmp_path, monkeypatch, words
+):
+    monkeypatch.chdir(tmp_path)
+    command, *rest = words
+    status, out, error = run("generate", command, folder, *rest, "--out", "", "--force")
+    assert (status, out) == (2, "")
+    assert error == "error: --out is empty; takes the folder to write to\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_latents_that_are_too_large_are_one_line(run, folder, tmp_path):
+    for value, said in {1e300: "beyond 32-bit floats", 1e30: "comes out with a peak of"}.items():
+        np.save(tmp_path / "own.npy", np.full((2, LATENT), value))
+        words = ["generate", "random", folder, "--latents", tmp_path / "own.npy", "--pictures"]
+        status, out, error = run(*words, "--out", tmp_path / "out")
+        assert (status, out, error.count("\n")) == (2, "", 1)
+        assert error.startswith("error: ")
+        assert said in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_mistakes_are_one_line_and_status_2(run, folder, tmp_path):

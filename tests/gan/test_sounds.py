@@ -117,7 +117,8 @@ def test_a_generator_without_attributes_says_so() -> None:
 def test_a_file_makes_the_same_sounds_and_needs_nothing_else(tmp_path: Path) -> None:
     sounds = generator().eval()
     raw = {name: weights + 0.1 for name, weights in sounds.network.state_dict().items()}
-    save_generator(tmp_path / "model.safetensors", sounds, facts={"seed": 3}, stage=Stage(0), raw_state=raw)
+    sounds.grow(Stage(0))
+    save_generator(tmp_path / "model.safetensors", sounds, facts={"seed": 3}, raw_state=raw)
     latent, labels = sounds.draw_latents(5, seed=1), sounds.labels(5, {"pitch": 62})
     again = load_generator(tmp_path / "model.safetensors")
     torch.testing.assert_close(again(latent, labels), sounds(latent, labels), rtol=0, atol=0)
@@ -152,6 +153,17 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be turned back to sound"):
         SoundGenerator(dataclasses.replace(CONFIG, representation="db-spectrogram", settings={}), CLASSES)
     assert state["average"]
+
+
+def test_the_identity_sees_where_weights_are_and_how_far_they_have_grown() -> None:
+    sounds = generator()
+    before = sounds.identity()
+    sounds.grow(Stage(1))
+    assert sounds.identity() != before
+    again = generator()
+    weights = next(each for each in again.network.parameters() if each.ndim == 2)
+    weights.data.copy_(weights.data.flip(0))  # the same numbers elsewhere
+    assert again.identity() != before
 
 
 def test_an_untrained_network_makes_finite_sounds_even_of_absurd_latents() -> None:

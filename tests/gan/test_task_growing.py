@@ -87,8 +87,7 @@ def test_the_average_goes_on_through_growth_and_reloading_and_differs_from_the_w
     for step in (6, 7):
         assert updated(task, tones_at(step, rows=8), step) == updated(reloaded, tones_at(step, rows=8), step)
     with task.average.applied():
-        stage = GROWING.growth.at(7) if GROWING.growth else None
-        save_generator(tmp_path / "model.safetensors", task.sounds, facts={}, stage=stage)
+        save_generator(tmp_path / "model.safetensors", task.sounds, facts={})
     model = load_generator(tmp_path / "model.safetensors")
     assert model.network.stage == task.generator.stage
     assert all(

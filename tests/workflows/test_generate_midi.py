@@ -2,15 +2,16 @@
 
 import itertools
 import json
+import math
 
 import mido
 import pytest
 import torch
 from performances import control, off, on, tempo, write_midi
-from small_generators import DIGITS, NOTES, RATE, SAMPLES, generator_file, tone_player
+from small_generators import DIGITS, KEYS, NOTES, RATE, SAMPLES, generator_file, tone_player
 
 from retimbre.core import random
-from retimbre.core.errors import CheckpointError, ConfigError, ExistsError, MidiError
+from retimbre.core.errors import AudioError, CheckpointError, ConfigError, ExistsError, MidiError
 from retimbre.data.midi import read_midi
 from retimbre.dsp import audiofile
 from retimbre.dsp.onsets import find_onsets
@@ -128,15 +129,26 @@ def test_keys_that_the_generator_lacks_are_moved_by_octaves_or_refused(tmp_path)
     )
     score = plan_score(read_midi(path), NOTES, RATE, PlayOptions())
     assert [int(dict(note.classes)["pitch"]) for note in score.notes] == [56, 60, 67]
-    assert score.remarks == ("2 notes moved by octaves to the model's keys, 55 to 67",)
+    assert score.remarks == ("2 notes moved by octaves to keys that the model knows (it takes 55 to 67)",)
     with pytest.raises(
         MidiError, match=r"the note 20 at 0\.00 s is none that the model plays: it takes 55 to 67"
     ):
         plan_score(read_midi(path), NOTES, RATE, PlayOptions(strict=True))
     few = plan_score(read_midi(path), {"pitch": ("60", "72")}, RATE, PlayOptions())
-    assert few.remarks == ("left out: 2 notes of keys that the model knows in no octave (it takes 60 to 72)",)
+    assert few.remarks == ("left out: 2 notes of keys that the model knows in no octave (it takes 60, 72)",)
     with pytest.raises(MidiError, match="nothing to play: 3 notes of keys"):
         plan_score(read_midi(path), {"pitch": ("61",)}, RATE, PlayOptions())
+
+
+def test_keys_with_gaps_between_them_are_told_one_by_one(tmp_path):
+    path = write_midi(tmp_path / "a.mid", [on(0, 61), off(9, 61), on(10, 72), off(99, 72)])
+    gaps = {"pitch": ("60", "62", "64", "65")}
+    with pytest.raises(MidiError, match=r"the note 61 .* it takes 60, 62, 64, 65$"):
+        plan_score(read_midi(path), gaps, RATE, PlayOptions(strict=True))
+    assert plan_score(read_midi(path), gaps, RATE, PlayOptions()).remarks == (
+        "left out: 1 note of keys that the model knows in no octave (it takes 60, 62, 64, 65)",
+        "1 note moved by octaves to keys that the model knows (it takes 60, 62, 64, 65)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -273,6 +285,31 @@ def test_files_without_notes_and_broken_ones_are_one_line_and_leave_nothing(tmp_
     with pytest.raises(CheckpointError, match="no model 'nobody'"):
         generate_midi("nobody", tmp_path / "whole.mid", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("classes", "asked", "told"),
+    [
+        (NOTES, {}, {"family": "keyboard"}),
+        (NOTES, {"family": "reed"}, {"family": "reed"}),
+        ({"pitch": KEYS, "velocity": ("75",)}, {}, {}),
+        ({"pitch": KEYS, "word": ("a", "b", "c")}, {}, {"word": "b"}),
+    ],
+    ids=["middle", "asked", "none", "another"],
+)
+def test_the_manifest_tells_every_label_that_the_file_does_not_decide(play, classes, asked, told):
+    _, manifest = play(repeated(2), player=tone_player(classes), options=GenerateOptions(labels=asked))
+    assert manifest["sounds"][0]["labels"] == told
+
+
+def test_notes_that_no_file_could_hold_are_one_line_that_names_model_and_note(play, tmp_path):
+    player = tone_player(decay_s=math.nan)
+    with pytest.raises(
+        AudioError, match=r"^tones: sound 0 \(.*pitch 60.*\) comes out with a peak of nan"
+    ) as caught:
+        play(repeated(3), player=player)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out0").exists()
 
 
 def test_a_file_that_lasts_for_days_is_refused_before_it_is_played(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_generators import DIGITS, KEYS, LATENT, NOTES, RATE, SAMPLES, generator, generator_file
 
-from retimbre.core.errors import CheckpointError, ConfigError, ExistsError
+from retimbre.core.errors import AudioError, CheckpointError, ConfigError, ExistsError
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import peak
 from retimbre.training import checkpoint
@@ -118,6 +118,20 @@ def test_the_number_of_a_sound_is_never_taken_for_its_key(classes, tmp_path):
         assert labels == ClipLabels()
 
 
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({"family": "brass", "pitch": "60", "velocity": "100"}, "brass_generated_0007-060-100"),
+        ({"pitch": "60"}, "random_0007_060"),
+        ({"word": "seven"}, "random_seven_0007"),
+    ],
+    ids=["note", "key", "word"],
+)
+def test_names_are_those_that_are_promised(asked, name):
+    assert random_name({attribute: (value,) * 8 for attribute, value in asked.items()}, 7) == name
+    assert f"`{name}`" in str(random_name.__doc__)
+
+
 def test_a_scale_is_one_latent_at_every_key_with_the_key_last_in_the_name(model, tmp_path):
     manifest = generate_scale(model, tmp_path / "one", asking(labels={"velocity": 127}))
     assert [sound["file"] for sound in manifest["sounds"]] == [f"scale_{int(key):03d}.wav" for key in KEYS]
@@ -180,6 +194,7 @@ def test_latents_that_do_not_fit_are_refused_in_one_line(model, tmp_path):
     save_latents(tmp_path / "narrow.safetensors", torch.zeros(3, 2), {})
     save_latents(tmp_path / "few.safetensors", torch.ones(1, LATENT), {})
     save_latents(tmp_path / "nan.safetensors", torch.full((2, LATENT), torch.nan), {})
+    np.save(tmp_path / "large.npy", np.full((2, LATENT), 1e300))
     np.save(tmp_path / "words.npy", np.array(["a"]))
     (tmp_path / "text.npy").write_text("text")
     cases = [
@@ -187,6 +202,7 @@ def test_latents_that_do_not_fit_are_refused_in_one_line(model, tmp_path):
         ("few.safetensors", (), ConfigError, "1 latents are chosen, but 2 are needed"),
         ("few.safetensors", (1,), ConfigError, "has no row 1; takes 0 to 0"),
         ("nan.safetensors", (), CheckpointError, "NaN"),
+        ("large.npy", (), CheckpointError, "beyond 32-bit floats"),
         ("words.npy", (), CheckpointError, "takes an array of real numbers"),
         ("text.npy", (), CheckpointError, "damaged, or no NumPy array"),
         ("missing.npy", (), CheckpointError, "cannot be read"),
@@ -212,6 +228,8 @@ def test_nothing_is_replaced_unasked_and_what_is_replaced_leaves_nothing_behind(
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     generate_scale(model, tmp_path / "out", asking(force=True))
     assert set(files_of(tmp_path / "out")) == {f"scale_{int(key):03d}.wav" for key in KEYS} | {"mine.wav"}
+    with pytest.raises(ConfigError, match="out is empty"):
+        generate_random(model, "")
     (tmp_path / "file").write_text("")
     with pytest.raises(ExistsError, match="is a file, but --out takes a folder"):
         generate_random(model, tmp_path / "file", asking(force=True))
@@ -252,6 +270,27 @@ def test_sounds_beyond_full_scale_are_turned_down_and_never_clipped(tmp_path):
     for whole, exact in zip(samples_of(tmp_path / "whole"), samples_of(tmp_path / "floats"), strict=True):
         # Half a step of 16 bits, and one more at the peak, where 1 becomes the largest integer.
         assert (whole - exact).abs().max() <= 1.01 / 32_768
+
+
+def test_sounds_that_no_file_could_hold_are_one_line_that_names_model_and_sound(model, tmp_path):
+    latents = torch.ones(3, LATENT)
+    latents[2] = 1e30
+    save_latents(tmp_path / "absurd.safetensors", latents, {})
+    absurd = asking(
+        0, tmp_path / "absurd.safetensors", labels={"pitch": 60, "velocity": 75, "family": "reed"}
+    )
+    diverged = generator_file(tmp_path / "diverged.safetensors", {}, gain=torch.nan)
+    immense = generator_file(tmp_path / "immense.safetensors", {}, gain=1e30)
+    cases = [
+        (model, absurd, r"sound 2 \(pitch 60, velocity 75, family reed\) comes out with a peak of \d"),
+        (diverged, asking(), "sound 0 comes out with a peak of nan"),
+        (immense, asking(), "sound 0 comes out with a peak of"),
+    ]
+    for path, options, words in cases:
+        with pytest.raises(AudioError, match=f"{path}: {words}") as caught:
+            generate_random(path, tmp_path / "out", options)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_normalizing_brings_every_sound_to_a_peak_of_one(model, tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from retimbre.cli.app import run as command
 from retimbre.core.errors import ConfigError, DatasetError
 from retimbre.dsp import audiofile
 from retimbre.gan.growth import GrowthWarning
@@ -293,6 +294,12 @@ def test_attributes_of_a_single_value_are_not_told() -> None:
         ({"modelConfig": {"generationActivation": "relu"}}, "generationActivation is 'relu'"),
         ({"modelConfig": {"alphaJumpMode": "cubic"}}, "alphaJumpMode is 'cubic'"),
         ({"modelConfig": {"startScale": 5}}, "startScale is 5; takes 0 to 4"),
+        ({"modelConfig": {"miniBatchSize": 0}}, "miniBatchSize is 0; takes 1 or more"),
+        (
+            {"modelConfig": {"miniBatchSize": [0, 2, 2, 2, 2]}},
+            r"miniBatchSize is \[0, 2, 2, 2, 2\]; takes 1 or more",
+        ),
+        ({"loaderConfig": {"size": 0}}, "size is 0; takes 1 or more notes"),
         ({"modelConfig": {"GDPP": "yes"}}, "'GDPP' should be a valid boolean"),
         (
             {"loaderConfig": {"attribute_list": ["pich"]}},
@@ -310,6 +317,15 @@ def test_what_cannot_be_meant_is_refused_in_one_line(tables: dict[str, Any], mes
     assert "\n" not in str(refused.value)
 
 
+def test_empty_batches_end_the_program_with_a_line_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(changed(modelConfig={"miniBatchSize": 0}), tmp_path / "config.json")
+    assert command(["train", str(path), "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: [modelConfig] miniBatchSize is 0")
+
+
+@pytest.mark.slow
 def test_the_example_of_the_readme_trains_and_says_that_its_fades_are_never_completed(
     corpus: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from retimbre.core.errors import ConfigError
+
+
+def _folder(name: str) -> Path:
+    """A folder that was named. As a path, an empty name would be the current folder, which nobody asked for."""
+    if not name:
+        raise ConfigError("--out is empty; takes the folder to write to")
+    return Path(name)
+
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON value with the results to standard output.")
 ]
@@ -22,7 +32,10 @@ Device = Annotated[
     typer.Option("--device", help="Where torch runs; auto takes a CUDA device if there is one."),
 ]
 OutFolder = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="The folder to write to; it is made if it is missing.")
+    Path,
+    typer.Option(
+        "--out", metavar="DIR", help="The folder to write to; it is made if it is missing.", parser=_folder
+    ),
 ]
 SynthName = Annotated[
     str, typer.Option("--synth", metavar="NAME", help="A synthesizer; 'retimbre list synths' names them.")

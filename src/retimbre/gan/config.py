@@ -13,6 +13,7 @@ audio and from there to what the critic hears, and gradients go all the way back
 """
 
 import dataclasses
+import math
 from typing import Any, Literal, final
 
 from retimbre.core.errors import ConfigError, near_miss
@@ -22,6 +23,9 @@ from retimbre.gan.networks.catalog import AnyCritic, AnyGenerator
 Attribute = str
 """Of a clip: `pitch`, `velocity`, `family`, or any that a prepared set has."""
 PenaltyMethod = Literal["exact", "finite-difference"]
+
+# Far beyond any latent in use; a slip of the keyboard would ask for more memory than there is.
+_MOST_LATENT_NUMBERS = 65_536
 
 
 @final
@@ -66,8 +70,8 @@ class LossConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but takes 1 or more")
         for name, value in dataclasses.asdict(self).items():
-            if isinstance(value, float) and not value >= 0.0:
-                raise ConfigError(f"{name} is {value:g}, but takes 0 or more")
+            if isinstance(value, int | float):
+                _check_weight(name, value)
         if self.auto_gamma and not (self.r1 > 0.0 or self.r2 > 0.0):
             raise ConfigError("auto_gamma needs r1 or r2 above 0 to begin with")
 
@@ -87,6 +91,10 @@ class CriticEntry:
     """Whether what it hears is scaled by statistics of the training set; only with a representation of its own."""
     weight: float = 1.0
     """Of its score in the loss of the generator."""
+
+    def __post_init__(self) -> None:
+        """Refuses a weight by which the generator would try to be found out."""
+        _check_weight("weight", self.weight)
 
 
 @final
@@ -134,7 +142,24 @@ class GanConfig:
         for name, least in {"sample_rate": 1, "num_samples": 1, "latent_dim": 1, "rows_at_once": 0}.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but takes {least} or more")
+        if self.latent_dim > _MOST_LATENT_NUMBERS:
+            raise ConfigError(f"latent_dim is {self.latent_dim}, but takes 1 to {_MOST_LATENT_NUMBERS}")
+        _check_weight("critic_learning_rate", self.critic_learning_rate)
+        for network in (self.generator, *(entry.network for entry in self.critics)):
+            # Of a network that plays a synthesizer: at another rate it would play another pitch.
+            rate = getattr(network, "sample_rate", self.sample_rate)
+            if rate != self.sample_rate:
+                raise ConfigError(
+                    f"sample_rate of the network {network.kind!r} is {rate}, but that of [task] is "
+                    f"{self.sample_rate}; takes the same"
+                )
 
     def resolved(self) -> "GanConfig":
         """The same: nothing is left to a catalog's defaults."""
         return self
+
+
+def _check_weight(name: str, value: float) -> None:
+    """Refuses, with ConfigError, what is below zero, infinite or not a number."""
+    if not 0.0 <= value < math.inf:
+        raise ConfigError(f"{name} is {value:g}, but takes 0 or more, a finite number")

@@ -118,7 +118,7 @@ class Game:
 
     def _heard(
         self, ear: Ear, part: Part, features: Float[Tensor, "batch channels ..."], *, is_penalized: bool
-    ) -> tuple[Float[Tensor, "batch channels ..."], Float[Tensor, "batch channels ..."]]:
+    ) -> tuple[Float[Tensor, "batch heard ..."], Float[Tensor, "batch heard ..."]]:
         """What a critic hears of the real clips and of the generated ones; from its scores of them slopes are taken."""
         with torch.no_grad():
             real, generated = ear.real(part.audio).detach(), ear.generated(features, self.sounds).detach()

@@ -75,6 +75,16 @@ class Growth:
         """Updates of all scales together."""
         return sum(self.steps[self.start_scale :])
 
+    @property
+    def last_begins_after(self) -> int:
+        """Updates before the last scale."""
+        return self.total_steps - self.steps[-1]
+
+    @property
+    def whole_after(self) -> int:
+        """Updates after which nothing of a smaller scale is mixed in, if the last one goes on as long."""
+        return self.last_begins_after + self.fade_length(len(self.steps) - 1)
+
     def at(self, step: int) -> Stage:
         """How far the networks have grown in an update, 1 for the first; after the schedule the last scale stays."""
         scale, done = self._place(step)

@@ -45,7 +45,7 @@ class Ear:
 
     def generated(
         self, features: Float[Tensor, "batch channels ..."], sounds: SoundGenerator
-    ) -> Float[Tensor, "batch channels ..."]:
+    ) -> Float[Tensor, "batch heard ..."]:
         """What it hears of a generator's features of the present scale."""
         if self.shares:
             return features.float()

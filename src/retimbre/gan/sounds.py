@@ -23,6 +23,7 @@ from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, ne
 from retimbre.core.files import fingerprint
 from retimbre.gan.base import Classes, Form, Generator, Labels, Stage
 from retimbre.gan.config import GanConfig
+from retimbre.listening.base import weights_digest
 from retimbre.representation.base import Representation
 from retimbre.representation.catalog import representation
 from retimbre.representation.standardized import Standardized, Statistics
@@ -46,6 +47,7 @@ class SoundGenerator(nn.Module):
         classes: The names of the classes of each attribute.
         network: The generator.
         statistics: By which its features are scaled; None where they are not.
+        stage: How far the network has grown; None where it is whole.
         facts: What else is known of it: seed, steps, quality, what it learned from.
     """
 
@@ -57,6 +59,7 @@ class SoundGenerator(nn.Module):
         self.representation = own_representation(config, statistics)
         self.form = Form(shape_of(self.representation, config.num_samples), self.classes, config.latent_dim)
         self.network: Generator = config.generator.build(self.form)
+        self.stage: Stage | None = None
         self.facts: dict[str, Any] = {}
 
     @property
@@ -77,8 +80,13 @@ class SoundGenerator(nn.Module):
     def forward(
         self, latent: Float[Tensor, "batch latent"], labels: Labels
     ) -> Float[Tensor, "batch samples"]:
-        """Sounds, a row each; finite whatever the network says."""
+        """Sounds, a row each; as finite as what the network says."""
         return self.heard(self.network.enlarge(self.network(latent, labels)))
+
+    def grow(self, stage: Stage) -> None:
+        """Brings the network to a stage of its growth."""
+        self.stage = stage
+        self.network.grow(stage)
 
     def heard(self, features: Float[Tensor, "batch channels ..."]) -> Float[Tensor, "batch samples"]:
         """What features of full size sound like."""
@@ -117,11 +125,14 @@ class SoundGenerator(nn.Module):
 
     def identity(self) -> str:
         """Sixteen digits that name what is computed: equal ones mean equal sounds from equal latents and labels."""
-        weights = {
-            name: str(tensor.float().double().sum().item()) for name, tensor in self.state_dict().items()
+        about = {
+            "config": dump(self.config),
+            "classes": {name: list(names) for name, names in self.classes.items()},
+            "representation": self.representation.identity(),
+            "stage": None if self.stage is None else dataclasses.asdict(self.stage),
+            "weights": weights_digest(self),
         }
-        settings = {"config": dump(self.config), "classes": {k: list(v) for k, v in self.classes.items()}}
-        return fingerprint(settings | {"representation": self.representation.identity(), "weights": weights})
+        return fingerprint(about)
 
 
 def own_representation(config: GanConfig, statistics: Statistics | None) -> Representation:
@@ -148,7 +159,6 @@ def save_generator(
     sounds: SoundGenerator,
     *,
     facts: Mapping[str, Any],
-    stage: Stage | None = None,
     raw_state: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Writes a generator as one file.
@@ -156,7 +166,6 @@ def save_generator(
     Args:
         sounds: With the average of the weights.
         facts: What else should be known of it: seed, steps, quality; anything JSON can hold.
-        stage: How far it has grown; None where it is whole.
         raw_state: The network's weights without averaging; left out where they need not be kept.
     """
     state: dict[str, Any] = {"average": sounds.network.state_dict()}
@@ -168,7 +177,7 @@ def save_generator(
         "task": KIND,
         "config": dump(sounds.config),
         "classes": {name: list(names) for name, names in sounds.classes.items()},
-        "stage": None if stage is None else dataclasses.asdict(stage),
+        "stage": None if sounds.stage is None else dataclasses.asdict(sounds.stage),
         "facts": dict(facts),
     }
     checkpoint.save(path, state, kind=KIND, metadata=metadata)
@@ -189,7 +198,7 @@ def load_generator(name_or_path: str | Path, weights: Weights = "average") -> So
         sounds = saved_sounds(config, metadata["classes"], state.get("statistics"))
         sounds.network.load_state_dict(state[weights])
         if metadata["stage"] is not None:
-            sounds.network.grow(Stage(**metadata["stage"]))
+            sounds.grow(Stage(**metadata["stage"]))
         sounds.facts = dict(metadata["facts"])
     except (RetimbreError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -223,11 +232,12 @@ def _classes_of(name: str, names: Sequence[str], wanted: Any, count: int) -> Ten
     places = {each: place for place, each in enumerate(names)}
     for each in asked:
         if str(each) not in places:
-            raise ConfigError(f"the generator has no {name} {each}; {_choice(name, names, each)}")
+            raise ConfigError(f"the generator has no {name} {each}; {choice_of(name, names, each)}")
     return torch.tensor([places[str(each)] for each in asked], dtype=torch.int64)
 
 
-def _choice(name: str, names: Sequence[str], wanted: Any) -> str:
+def choice_of(name: str, names: Sequence[str], wanted: Any) -> str:
+    """The end of an error about a class that there is not: the range of numbers, all of them, or a near miss."""
     if name not in _NUMBERED:
         return near_miss(str(wanted), names)
     numbers = [int(each) for each in names]

@@ -116,8 +116,9 @@ class GanTask(Task[ClipBatch]):
         """Brings all networks to the stage of growth of a step."""
         if self.growth is not None:
             stage = self.growth.at(step)
-            for network in (self.generator, *(ear.critic for ear in self.ears)):
-                network.grow(stage)
+            self.sounds.grow(stage)
+            for ear in self.ears:
+                ear.critic.grow(stage)
 
     @torch.no_grad()
     def validate(self, batches: Iterable[ClipBatch]) -> Mapping[str, float]:
@@ -239,7 +240,7 @@ class GanTask(Task[ClipBatch]):
         return dict(zip(sums, values, strict=True))
 
     def _together(
-        self, held: Sequence[tuple[Share, Float[Tensor, "rows dim"]]], dim: int
+        self, held: Sequence[tuple[Share, Float[Tensor, "_ dim"]]], dim: int
     ) -> Float[Tensor, "all dim"]:
         """The vectors of all processes, in float64 on the CPU. The first process always has a batch."""
         total = self.world.first_number(held[0][0].total if held else 0)

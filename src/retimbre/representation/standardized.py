@@ -53,6 +53,17 @@ class Statistics:
     deviation: Float[Tensor, "channels ..."]
     num_clips: int
     representation: str
+    _kept: dict[torch.device, tuple[Tensor, Tensor]] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def on(self, device: torch.device) -> tuple[Float[Tensor, "channels ..."], Float[Tensor, "channels ..."]]:
+        """Mean and scale (three deviations) on a device, brought there once: every batch needs them."""
+        if device not in self._kept:
+            with torch.inference_mode(False):  # what is kept for later may be needed for learning then
+                scale = DEVIATIONS * (self.deviation.to(device) + EPSILON)
+                self._kept[device] = self.mean.to(device), scale
+        return self._kept[device]
 
     @property
     def content_hash(self) -> str:
@@ -176,11 +187,10 @@ class Standardized(Representation):
         self, features: Float[Tensor, "batch channels ..."]
     ) -> tuple[Float[Tensor, "channels ..."], Float[Tensor, "channels ..."]]:
         """Mean and scale on the device of the features, in float64 so that rounding happens once."""
-        mean, deviation = self.statistics.mean, self.statistics.deviation
-        shape, wanted = list(features.shape[1:]), list(mean.shape)
+        shape, wanted = list(features.shape[1:]), list(self.statistics.mean.shape)
         if shape[:-1] != wanted[:-1] or wanted[-1] not in {1, shape[-1]}:
             raise UserError(f"the statistics are of features of shape {wanted}, these have {shape}")
-        return mean.to(features.device), DEVIATIONS * (deviation.to(features.device) + EPSILON)
+        return self.statistics.on(features.device)
 
 
 def fit_statistics(

@@ -8,12 +8,10 @@ Steps count from 1. Step n is the n-th update, and a checkpoint of step n holds 
 step n depends on the state before it and on n alone: the batch is `batch_at(n)`, and PyTorch's random streams are moved
 to the address of the step before every update and every validation. So a run can stop anywhere, and **to resume it is
 to run it again**: it continues at its last checkpoint, drops what the journal says of later steps, and goes on bit for
-bit as if it had never stopped. (Bit for bit on a GPU needs `devices.make_deterministic`.) For the same reason the state
-of the random streams in a checkpoint is two numbers, the seed and the step.
+bit, on a GPU with `devices.make_deterministic`, as if it had never stopped. Of the streams only seed and step are kept.
 
-A run whose loss is no longer a finite number stops with an error and saves nothing more: the last checkpoint is from
-before. No exception of a task is caught, and `last` is always the last file written, so that a crash at any moment
-leaves a state to continue from.
+A run whose loss is no longer finite stops with an error and saves nothing more: the last checkpoint is from before. No
+exception of a task is caught, and `last` is always the last file written: a crash leaves a state to continue from.
 
 In several processes (`parallel`) every one runs this loop. All know the step, the means and the validated values, and
 come to the same decisions; the first writes them down, and its clock says when the minutes are over.
@@ -59,6 +57,8 @@ class FitConfig:
     """The validated quantity that decides which state is the best."""
     higher_is_better: bool = False
     """Whether more of that quantity is better."""
+    best_after: int = 0
+    """Steps whose validations neither are the best nor cost patience: the task is not yet what it will be."""
     seed: int = 0
     """Which random streams the run draws from."""
 
@@ -212,7 +212,8 @@ def _resume(run: _Run[Any]) -> None:
     try:
         begun_seed = state["seed"]
         run.step, run.seconds, run.num_stale = state["step"], state["seconds"], state["num_stale"]
-        run.best = None if state["best"] is None else Best(**state["best"])
+        best = None if state["best"] is None else Best(**state["best"])
+        run.best = best if best and best.step > run.config.best_after else None
         run.readings.load_state_dict(state["readings"])
         run.task.load_state_dict(state["task"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:  # the last is torch's
@@ -260,11 +261,12 @@ def _validate(run: _Run[Batch], validation: Sequence[Batch]) -> None:
         if not math.isfinite(value):
             raise RetimbreError(f"training diverged: validated {name!r} is {value} at step {run.step}")
     _write(run, "validation", values)
-    if _is_better(values[config.monitor], run.best, config):
+    counts = run.step > config.best_after
+    if counts and _is_better(values[config.monitor], run.best, config):
         run.best, run.num_stale = Best(run.step, values[config.monitor]), 0
         run.save(run.records.checkpoints.best)
     else:
-        run.num_stale += 1
+        run.num_stale += counts
 
 
 def _illustrate(run: _Run[Any]) -> None:
@@ -277,9 +279,7 @@ def _illustrate(run: _Run[Any]) -> None:
 
 
 def _is_better(value: float, best: Best | None, config: FitConfig) -> bool:
-    if best is None:
-        return True
-    return value > best.value if config.higher_is_better else value < best.value
+    return best is None or (value > best.value if config.higher_is_better else value < best.value)
 
 
 def _write(run: _Run[Any], split: str, values: Mapping[str, float]) -> None:

@@ -92,13 +92,17 @@ def test_a_new_scale_is_not_seen_at_first_in_the_critic(kind: str, reduction: st
     judge.grow(Stage(scale))
     seen = judge.reduce(full)
     judge.grow(Stage(scale, 1.0))
-    new = judge(seen, LABELS).score
     fine = seen.clone().requires_grad_()
-    torch.autograd.grad(judge(fine, LABELS).score.sum(), fine)
-    # What the scale before makes of the same features, made smaller by hand.
+    new = judge(fine, LABELS).score
+    (slope,) = torch.autograd.grad(new.sum(), fine)
+    # What the scale before makes of the same features, made smaller by hand; and how it would have them changed.
     judge.grow(Stage(scale - 1))
-    smaller = shrunk(seen, SIZES[kind][scale - 1], reduction)
-    torch.testing.assert_close(new, judge(smaller, LABELS).score, atol=1e-6, rtol=1e-5)
+    by_hand = seen.clone().requires_grad_()
+    before = judge(shrunk(by_hand, SIZES[kind][scale - 1], reduction), LABELS).score
+    (slope_before,) = torch.autograd.grad(before.sum(), by_hand)
+    torch.testing.assert_close(new, before, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(slope, slope_before, atol=1e-6, rtol=1e-5)
+    assert float(slope.abs().max()) > 1e-3
 
 
 def shrunk(features: Tensor, size: tuple[int, ...], reduction: str) -> Tensor:

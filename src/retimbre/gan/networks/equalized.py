@@ -166,6 +166,10 @@ class MinibatchDeviation(nn.Module):
         super().__init__()
         self.group_size = group_size
 
+    def group_of(self, batch_size: int) -> int:
+        """Rows of a group in a global batch of so many."""
+        return self.group_size if batch_size % self.group_size == 0 else batch_size
+
     def forward(
         self, maps: Float[Tensor, "batch channels bins frames"]
     ) -> Float[Tensor, "batch channels_and_one bins frames"]:
@@ -175,11 +179,11 @@ class MinibatchDeviation(nn.Module):
             ConfigError: The batch goes through the network in parts that cut a group in two.
         """
         share, others = current_share(len(maps)), current_processes()
-        group = self.group_size if share.total % self.group_size == 0 else share.total
+        group = self.group_of(share.total)
         values = maps.float()
         if others is not None and share == others.share(share.total) and _cuts_a_group(share, group, others):
             told = _deviations(others.gather(values, share), group)[share.rows]
-        elif share.first % group or share.count % group:
+        elif cuts_a_group(share, group):
             last = share.first + share.count - 1
             raise ConfigError(
                 f"rows {share.first} to {last} of {share.total} cut a group of {group} that a critic compares; "
@@ -193,6 +197,11 @@ class MinibatchDeviation(nn.Module):
     def extra_repr(self) -> str:
         """What the layer's print shows."""
         return f"group_size={self.group_size}"
+
+
+def cuts_a_group(share: Share, group: int) -> bool:
+    """Whether rows end, or begin, within a group."""
+    return bool(share.first % group or share.count % group)
 
 
 def _deviations(maps: Float[Tensor, "batch channels bins frames"], group: int) -> Float[Tensor, " batch"]:

@@ -118,6 +118,8 @@ def write_sounds(
         What `generate.json` holds.
 
     Raises:
+        AudioError: A sound is NaN, infinite or immense.
+        ConfigError: `out` is empty.
         ExistsError: Something is there already, or `out` is a file.
     """
     pictured = (SHEET_FILE,) if options.pictures else ()
@@ -181,6 +183,7 @@ def refuse_to_overwrite(out: str | Path, names: Sequence[str], *, force: bool) -
     """Stops before any work if something would be lost.
 
     Raises:
+        ConfigError: `out` is an empty text. An empty `Path` is the current folder; the command line refuses it earlier.
         ExistsError: There are files of these names and `force` is not given, or `out` is a file.
     """
     if not str(out):

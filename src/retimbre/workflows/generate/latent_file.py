@@ -61,9 +61,10 @@ def read_latents(path: str | Path) -> Float[Tensor, "rows latent"]:
         raise CheckpointError(
             f"{path}: holds an array of shape {tuple(found.shape)}; takes rows of real numbers, a latent each"
         )
-    if not bool(found.isfinite().all()):
-        raise CheckpointError(f"{path}: holds numbers that are NaN or infinite")
-    return found.float()
+    latents = found.float()  # in which a number of another precision may be infinite
+    if not bool(latents.isfinite().all()):
+        raise CheckpointError(f"{path}: holds numbers that are NaN, infinite or beyond 32-bit floats")
+    return latents
 
 
 def chosen_latents(

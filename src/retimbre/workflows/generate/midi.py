@@ -39,7 +39,7 @@ from retimbre.workflows.generate.folder import (
 )
 from retimbre.workflows.generate.latent_file import save_latents
 from retimbre.workflows.generate.mixdown import PIECE_SAMPLES, Onset, added_up
-from retimbre.workflows.generate.player import need, open_player
+from retimbre.workflows.generate.player import need, one_class, open_player
 from retimbre.workflows.generate.score import PlayOptions, Score, plan_score
 
 _BYTES = 4  # of a float32 sample
@@ -69,6 +69,7 @@ def generate_midi(
         What `generate.json` holds.
 
     Raises:
+        AudioError: The generator makes sounds that are NaN, infinite or immense.
         CheckpointError: The model or the file of latents cannot be read.
         ConfigError: The generator knows no pitch, or not the labels.
         MidiError: The file cannot be read or has nothing that can be played.
@@ -114,7 +115,10 @@ def _refuse(options: GenerateOptions) -> None:
 def _write(
     ensemble: Ensemble, score: Score, path: Path, options: GenerateOptions, progress: Progress
 ) -> dict[str, Any]:
-    """Plays a score into a sound file; returns the file's entry in the manifest."""
+    """Plays a score into a sound file; returns the file's entry in the manifest.
+
+    Its labels are those that all notes have: of the attributes that the MIDI file does not decide.
+    """
     rate = ensemble.player.sounds.sample_rate
     with tempfile.TemporaryFile(dir=path.parent) as spool:
         largest, num_samples = 0.0, 0
@@ -123,9 +127,11 @@ def _write(
             largest, num_samples = max(largest, float(peak(piece))), num_samples + len(piece)
         gain = MELODY_PEAK / largest if largest else 1.0
         audiofile.write_pieces(path, _pieces(spool, gain), rate, integers=options.integers)
+    decided = dict(score.notes[0].classes)
+    chosen = one_class(ensemble.player, options.labels, 1)
     return {
         "file": path.name,
-        "labels": {name: str(value) for name, value in options.labels.items()},
+        "labels": {name: values[0] for name, values in chosen.items() if name not in decided},
         "seconds": num_samples / rate,
         "peak": MELODY_PEAK if largest else 0.0,
         "gain": gain,

@@ -25,7 +25,7 @@ def note_name(beginning: str, asked: Asked, row: int) -> str:
 
 
 def random_name(asked: Asked, row: int) -> str:
-    """A name that tells all that it can: `brass_generated_0007-060-100`, `random_0007_060`, `random_0007_seven`.
+    """A name that tells all that it can: `brass_generated_0007-060-100`, `random_0007_060`, `random_seven_0007`.
 
     A family that NSynth has takes the place where NSynth's names tell it.
     """

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retimbre.core import random
-from retimbre.core.errors import ConfigError
+from retimbre.core.errors import AudioError, ConfigError
 from retimbre.core.files import sha256_of
 from retimbre.gan.base import Classes
 from retimbre.gan.sounds import SoundGenerator, Weights, load_generator
@@ -30,6 +30,9 @@ from retimbre.training.shipped import find_checkpoint
 
 ONE = 1
 MANY = 16
+
+# 180 dB above the peak that is learned. Squares of samples within it can be added up without overflow.
+_LARGEST = 1e9
 
 Asked = Mapping[str, Sequence[str]]
 """For each attribute of a generator, the class of each sound."""
@@ -58,8 +61,19 @@ class Player:
     spent_s: float = 0.0
     made_s: float = 0.0
 
-    def play(self, latents: Float[Tensor, "count latent"], asked: Asked) -> Float[Tensor, "count samples"]:
-        """Sounds of latents, computed together, on the CPU."""
+    def play(
+        self, latents: Float[Tensor, "count latent"], asked: Asked, numbers: Sequence[int] | None = None
+    ) -> Float[Tensor, "count samples"]:
+        """Sounds of latents, computed together, on the CPU.
+
+        Args:
+            latents: A row per sound.
+            asked: For each attribute the class of each sound.
+            numbers: What an error calls the sounds by; from 0 on if left out.
+
+        Raises:
+            AudioError: A sound is NaN, infinite or immense: latents or weights are nothing that training leads to.
+        """
         started = time.perf_counter()
         labels = self.sounds.labels(len(latents), asked)
         with torch.inference_mode():
@@ -67,6 +81,7 @@ class Player:
             audio = self.sounds(latents.to(self.device), there).float().cpu()
         self.spent_s += time.perf_counter() - started
         self.made_s += audio.numel() / self.sounds.sample_rate
+        self._check(audio, asked, numbers or range(len(audio)))
         return audio.clone()  # a copy outside of inference mode may be changed in place
 
     def play_all(
@@ -75,7 +90,8 @@ class Player:
         """Sounds of many latents, some at once."""
         for start in range(0, len(latents), at_once):
             rows = slice(start, start + at_once)
-            yield self.play(latents[rows], {name: values[rows] for name, values in asked.items()})
+            some = {name: values[rows] for name, values in asked.items()}
+            yield self.play(latents[rows], some, range(len(latents))[rows])
 
     def facts(self) -> dict[str, Any]:
         """What names the model, and how fast it played, as JSON values."""
@@ -90,6 +106,17 @@ class Player:
             "spent_s": round(self.spent_s, 6),
             "real_time_factor": round(self.made_s / self.spent_s, 3) if self.spent_s > 0.0 else None,
         }
+
+    def _check(self, audio: Float[Tensor, "count samples"], asked: Asked, numbers: Sequence[int]) -> None:
+        """Refuses sounds that no program could write or play."""
+        for row, largest in enumerate(audio.abs().amax(dim=1).tolist()):
+            # Of NaN every comparison is false.
+            if not largest <= _LARGEST:
+                labels = ", ".join(f"{name} {values[row]}" for name, values in asked.items())
+                raise AudioError(
+                    f"{self.name}: sound {numbers[row]}{f' ({labels})' if labels else ''} comes out with a peak of"
+                    f" {largest:g}; its latent or the weights are nothing that training leads to"
+                )
 
 
 def open_player(model: str | Path, weights: Weights = "average", device: str = "auto") -> Player:

@@ -25,6 +25,7 @@ from typing import Literal, final
 
 from retimbre.core.errors import ConfigError, MidiError
 from retimbre.data.midi import MidiNote, MidiScore
+from retimbre.gan.sounds import choice_of
 
 HIGHEST_VELOCITY = 127
 LONGEST_GATE_S = 60.0
@@ -105,21 +106,21 @@ def plan_score(
         MidiError: Nothing can be played, the piece is too long, or `strict` finds a key that there is not.
     """
     keys = [int(name) for name in classes["pitch"]]
+    takes = f"it {choice_of('pitch', classes['pitch'], None)}"
     velocities = [int(name) for name in classes.get("velocity", ())]
     planned: list[PlannedNote] = []
     for note in score.melodic:
         key = nearest_octave(note.number, keys)
         if options.strict and key != note.number:
             raise MidiError(
-                f"{score.path}: the note {note.number} at {note.onset_s:.2f} s is none that the model plays: it takes"
-                f" {_span(keys)}"
+                f"{score.path}: the note {note.number} at {note.onset_s:.2f} s is none that the model"
+                f" plays: {takes}"
             )
         if key is not None:
             planned.append(_planned(note, len(planned), key, velocities, sample_rate))
     counts = {
         "on channel 10, which is for drums": len(score.notes) - len(score.melodic),
-        f"of keys that the model knows in no octave (it takes {_span(keys)})": len(score.melodic)
-        - len(planned),
+        f"of keys that the model knows in no octave ({takes})": len(score.melodic) - len(planned),
     }
     left_out = [f"{_counted(count)} {where}" for where, count in counts.items() if count]
     if not planned:
@@ -129,7 +130,7 @@ def plan_score(
     held = sum(note.seconds > LONGEST_GATE_S for note in score.melodic)
     remarks = [f"left out: {clause}" for clause in left_out]
     if moved:
-        remarks.append(f"{_counted(moved)} moved by octaves to the model's keys, {_span(keys)}")
+        remarks.append(f"{_counted(moved)} moved by octaves to keys that the model knows ({takes})")
     if held:
         remarks.append(f"{_counted(held)} held for more than {LONGEST_GATE_S:g} s, released after that")
     return Score(tuple(planned), tuple(remarks))
@@ -171,10 +172,6 @@ def _check_length(
             f"{score.path}: lasts {last / sample_rate / 3600:.1f} hours, but at {sample_rate} Hz takes at most"
             f" {MOST_SAMPLES / sample_rate / 3600:.1f}"
         )
-
-
-def _span(keys: Sequence[int]) -> str:
-    return f"{min(keys)} to {max(keys)}"
 
 
 def _counted(count: int) -> str:

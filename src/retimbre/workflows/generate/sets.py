@@ -48,6 +48,7 @@ def generate_random(
         What `generate.json` holds.
 
     Raises:
+        AudioError: The generator makes a sound that is NaN, infinite or immense.
         CheckpointError: The model or the file of latents cannot be read.
         ConfigError: A label that the generator does not know, or too few latents.
         ExistsError: Something is there already.

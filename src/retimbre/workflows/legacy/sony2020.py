@@ -9,11 +9,12 @@ its README uses are understood with a warning, and so are options that make no d
 What is meant otherwise here, on purpose:
 
 - Losses are means over a batch, where the program sums all but those of classes, so that a learning rate means the same
-  for every batch size. The weights of class losses are divided by the batch size to keep their balance with the rest.
+  for every batch size. The weights of class losses are divided by the batch size, which keeps their balance with the
+  rest; by that of the scale that training begins with, so that the balance shifts at scales with other batches.
 - A `formatLayerType` that is left out is the `default` one; the program's own default, RandomZ, is one that its
   generator does not have. A list that is longer than there are scales is cut.
 - `Logistic` gets the gradient penalty that the program meant to give it.
-- An empty `pitch_range` asks for all pitches, and does not also lift the limit `size`.
+- An empty `pitch_range` asks for all pitches, and does not also lift the limit `size`, which is 1 or more.
 
 References:
     https://github.com/SonyCSLParis/Comparing-Representations-for-Audio-Synthesis-using-GANs
@@ -151,6 +152,8 @@ def _check(loader: _LoaderTable, model: ModelTable, transform: Transform) -> Non
     """What the tables must say together."""
     if loader._format != "wav":
         raise ConfigError(f"[loaderConfig] _format is {loader._format!r}; takes 'wav'")
+    if loader.size < 1:
+        raise ConfigError(f"[loaderConfig] size is {loader.size}; takes 1 or more notes")
     if model.ac_gan and not loader.load_metadata:
         raise ConfigError("[loaderConfig] load_metadata is false, but ac_gan needs the labels; takes true")
     if unknown := model.attribKeysOrder.keys() - set(loader.attribute_list):
@@ -209,7 +212,7 @@ def _data(loader: _LoaderTable, transform: Transform) -> Table:
             "size": loader.size,
             "balance": loader.balanced_data,
         },
-        "notes": max(loader.size, 1),
+        "notes": loader.size,
         "peak": False,
         "fade_out": _FADED if transform.fade_out else 0.0,
     }

@@ -160,10 +160,19 @@ def _check(model: ModelTable) -> None:
             "[modelConfig] needs the option 'downSamplingFactor'; that program's default, [1, 2] at every scale, never "
             "comes to the full size"
         )
+    _check_batches(model.miniBatchSize)
     if not 0 <= model.startScale < model.num_scales:
         raise ConfigError(
             f"[modelConfig] startScale is {model.startScale}; takes 0 to {model.num_scales - 1}"
         )
+
+
+def _check_batches(sizes: int | tuple[int, ...]) -> None:
+    """Refuses empty batches."""
+    listed = [sizes] if isinstance(sizes, int) else list(sizes)
+    if min(listed, default=1) < 1:
+        got = sizes if isinstance(sizes, int) else listed
+        raise ConfigError(f"[modelConfig] miniBatchSize is {got}; takes 1 or more clips at each scale")
 
 
 def _networks(model: ModelTable) -> Table:
@@ -184,7 +193,11 @@ def _networks(model: ModelTable) -> Table:
 
 
 def _loss(model: ModelTable, batch_size: int) -> Table:
-    """The game; the program sums scores over a batch, but takes the mean of class losses, and here all are means."""
+    """The game; the program sums scores over a batch, but takes the mean of class losses, and here all are means.
+
+    So a weight of class losses is one over the clips of a batch. There is one weight for all scales, that of the first:
+    at a scale of another batch size the balance is another one than there.
+    """
     return {
         "kind": LOSSES[model.lossMode],
         "gradient_penalty": model.lambdaGP,

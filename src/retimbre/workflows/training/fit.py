@@ -137,6 +137,7 @@ def conclude(
         "step": best_step,
         "clips_seen": config.clips_after(best_step),
         "quality": quality,
+        **config.facts_at(best_step),
         **kind.facts(config),
     }
     if folder.census.exists():
@@ -156,6 +157,7 @@ def conclude(
         "images_per_second": round(config.clips_after(result.step) / max(result.seconds, 1e-9), 1),
         "best_step": best_step,
         "validation": quality,
+        **config.facts_at(best_step),
         "seed": config.seed,
         "versions": {
             "retimbre": retimbre.__version__,

@@ -55,7 +55,7 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
     most = _REHEARSAL_CLIPS if session.rehearsal else data.notes
     pool = clip_pool(data, task, "train", most=most, seed=config.seed)
     parts = build_parts(config, pool)
-    check_networks(config, parts.sounds, parts.ears)
+    check_networks(config, parts.sounds, parts.ears, session.world.size)
     if session.warm_start:
         _warm_up(parts.sounds, session.warm_start)
     clips = GanClips(pool, config, session.world)
@@ -116,17 +116,22 @@ def facts(config: GanRun) -> dict[str, Any]:
 
 
 def export(config: GanRun, folder: RunFolder, facts: dict[str, Any]) -> Generator:
-    """Writes the generator: the average of the weights at the best validation, else at the last saved state."""
+    """Writes the generator: the average of the weights at the best validation, else at the last saved state.
+
+    Of networks that grow, the best state is one of the last scale; a run that has not come as far has none.
+    """
     checkpoints = folder.checkpoints
-    path = checkpoints.best if checkpoints.best.exists() else checkpoints.last
-    state, _ = checkpoint.load(path, kind=TRAINING_KIND)
+    state, _ = checkpoint.load(checkpoints.last, kind=TRAINING_KIND)
+    if state["best"] is not None and state["best"]["step"] > config.fit_config().best_after:
+        state, _ = checkpoint.load(checkpoints.best, kind=TRAINING_KIND)
     trained = state["task"]
     sounds = saved_sounds(config.task, trained["classes"], trained["statistics"])
     average = ExponentialMovingAverage(sounds.network, decay=config.train.ema_decay)
     average.load_state_dict(trained["average"])
-    stage = config.growth.at(state["step"]) if config.growth else None
+    if config.growth is not None:
+        sounds.grow(config.growth.at(state["step"]))
     with average.applied():
-        save_generator(folder.model, sounds, facts=facts, stage=stage, raw_state=trained["generator"])
+        save_generator(folder.model, sounds, facts=facts, raw_state=trained["generator"])
     return sounds.network
 
 

@@ -5,7 +5,7 @@ any attributes; the corpora have `pitch`, `velocity` and `family`.
 """
 
 import dataclasses
-from typing import final
+from typing import Any, final
 
 from retimbre.core.errors import ConfigError
 from retimbre.gan.config import GanConfig
@@ -62,6 +62,10 @@ class GanDataConfig:
                 raise ConfigError(f"[data] {name} is {getattr(self, name)}, but takes 1 or more")
         if not 0.0 <= self.fade_out <= 1.0:
             raise ConfigError(f"[data] fade_out is {self.fade_out:g}, but takes a part from 0 to 1")
+        if self.lowest_pitch > self.highest_pitch:
+            raise ConfigError(
+                f"[data] lowest_pitch is {self.lowest_pitch}, but takes highest_pitch, {self.highest_pitch}, or less"
+            )
 
 
 @final
@@ -78,8 +82,18 @@ class GanRun(RunConfig):
     """Which weights, clips and latents."""
 
     def fit_config(self) -> FitConfig:
-        """As for every run, but the best state is the one whose sounds are nearest to held-out ones."""
-        return dataclasses.replace(super().fit_config(), monitor="kad")
+        """As for every run, but the best state is the one whose sounds are nearest to held-out ones.
+
+        Sounds of a smaller scale may be nearer, while the details are yet to be learned; but they are not what the run
+        is for. So the best state is one of the last scale, faded in where its fade ends at all.
+        """
+        return dataclasses.replace(super().fit_config(), monitor="kad", best_after=self._best_after())
+
+    def _best_after(self) -> int:
+        if self.growth is None:
+            return 0
+        whole = self.growth.whole_after
+        return whole if whole < self.train.steps else self.growth.last_begins_after
 
     @property
     def kind(self) -> str:
@@ -89,6 +103,13 @@ class GanRun(RunConfig):
     def resolved(self) -> "GanRun":
         """The same: nothing is left to the defaults of catalogs."""
         return self
+
+    def facts_at(self, step: int) -> dict[str, Any]:
+        """How far networks had grown: the scale, 0 for the smallest, of how many, and the share of the one before."""
+        if self.growth is None:
+            return {}
+        stage = self.growth.at(step)
+        return {"stage": {"scale": stage.scale, "scales": len(self.growth.steps), "fade": stage.fade}}
 
     def batch_size_at(self, step: int) -> int:
         """Clips in each update of a step."""

@@ -7,7 +7,7 @@ words for all kinds of runs, so it is here; what is trained and on what is a cla
 
 import abc
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from retimbre.core.errors import ConfigError
 from retimbre.training.devices import Precision
@@ -87,6 +87,10 @@ class RunConfig(abc.ABC):
     def clips_after(self, step: int) -> int:
         """How many clips the updates up to a step take, all processes together."""
         return step * self.train.batch_size
+
+    def facts_at(self, step: int) -> dict[str, Any]:
+        """What a manifest should tell of what was trained up to a step, by name; nothing for most kinds."""
+        return {}
 
     def fit_config(self) -> FitConfig:
         """How long to train and what to write down when; the best state is the one of least loss."""

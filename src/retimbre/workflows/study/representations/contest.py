@@ -9,9 +9,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
+import torch
+
 from retimbre.core.config import apply_overrides
 from retimbre.core.errors import ConfigError
-from retimbre.gan.sounds import SoundGenerator
+from retimbre.gan.base import Form
+from retimbre.gan.sounds import own_representation, shape_of
 from retimbre.workflows.study.representations.budgets import SAMPLE_RATE_HZ, Budget
 from retimbre.workflows.study.representations.models import Model
 from retimbre.workflows.study.representations.transforms import Transform
@@ -91,10 +94,14 @@ class Contestant:
         config = self.run((1,) * len(self.model.weights), {}, seed=0).task
         lowest, highest = self.budget.pitches
         classes = {"pitch": tuple(str(pitch) for pitch in range(lowest, highest + 1))}
+        shape = shape_of(own_representation(config, None), config.num_samples)
+        form = Form(shape, classes, config.latent_dim)
         try:
-            form = SoundGenerator(config, classes).form
-            for entry in config.critics:
-                entry.network.build(form)
+            # Networks without memory: whether they can be built is all that is asked.
+            with torch.device("meta"):
+                config.generator.build(form)
+                for entry in config.critics:
+                    entry.network.build(form)
         except ConfigError as error:
             return str(error)
         return ""
