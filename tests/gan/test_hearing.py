@@ -21,7 +21,9 @@ from retimbre.training.share import whole
 SPECTRAL = {"n_fft": 32, "hop_length": 16}
 OWN = CriticEntry(DenseCriticConfig(width=16))
 WAVEFORM = CriticEntry(DenseCriticConfig(width=16), representation="waveform")
-LOG_MAGNITUDE = CriticEntry(DenseCriticConfig(width=16), representation="mag", settings=SPECTRAL | {"floor": 1e-2})
+LOG_MAGNITUDE = CriticEntry(
+    DenseCriticConfig(width=16), representation="mag", settings=SPECTRAL | {"floor": 1e-2}
+)
 GENERATED = {"waveform": {}, "stft": SPECTRAL, "mag-if": SPECTRAL}
 PAIRS = [("stft", WAVEFORM), ("mag-if", WAVEFORM), ("waveform", LOG_MAGNITUDE), ("stft", LOG_MAGNITUDE)]
 every_pair = pytest.mark.parametrize(

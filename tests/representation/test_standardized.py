@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from retimbre.core.errors import CheckpointError, ConfigError, UserError
 from retimbre.core.random import generator
@@ -79,6 +80,43 @@ def test_the_path_of_a_generated_image_to_audio_is_that_of_an_analysed_one(per) 
     expected = INNER.decode(INNER.encode(audio), num_samples=2000)
     # float32 rounding of phases, times a scale of about three
     torch.testing.assert_close(chosen.decode(image, num_samples=2000), expected, rtol=0, atol=1e-5)
+
+
+class Copies(TorchDispatchMode):
+    """Counts what is copied from one device or dtype to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
+        self.count += func is torch.ops.aten._to_copy.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_statistics_are_brought_to_a_device_once_and_stay_what_they_are() -> None:
+    chosen = Standardized(INNER, fit_statistics(INNER, [clips(4)]))
+    before = chosen.identity()
+    features = torch.empty(3, *INNER.encode(clips(1)).shape[1:], dtype=torch.float64, device="meta")
+    counts = []
+    for _ in range(2):
+        with Copies() as copies:
+            chosen.unnormalize(chosen.normalize(features))
+        counts.append(copies.count)
+    assert counts == [2, 0]
+    assert chosen.identity() == before
+    assert chosen == Standardized(INNER, chosen.statistics)
+    assert chosen.normalize(torch.zeros(3, *features.shape[1:])).device.type == "cpu"
+
+
+def test_statistics_that_were_first_needed_where_nothing_is_learned_serve_learning_later() -> None:
+    chosen = Standardized(INNER, fit_statistics(INNER, [clips(4)]), clip=False)
+    features = INNER.encode(clips(2))
+    with torch.inference_mode():
+        chosen.normalize(features)
+    learned = features.clone().requires_grad_()
+    chosen.unnormalize(learned).sum().backward()
+    assert learned.grad is not None
 
 
 def test_a_bin_that_never_changes_is_finite_and_comes_back() -> None:

@@ -319,6 +319,19 @@ def test_a_run_cannot_go_on_with_another_seed(tmp_path: Path) -> None:
         train(tmp_path, config=dataclasses.replace(CONFIG, seed=1))
 
 
+def test_validations_before_a_task_is_what_it_will_be_are_neither_the_best_nor_cost_patience(
+    tmp_path: Path,
+) -> None:
+    # Validated at 10, 20, ...: the least of all at 10, and up until 60.
+    task = Scripted(float, float)
+    config = FitConfig(steps=1000, log_every=10, validate_every=10, patience=2, best_after=50, keep_every=0)
+    result = train(tmp_path, task=task, config=config, batch_at=int, validation=[0])
+    assert (result.reason, result.step, result.best) == ("patience", 80, Best(60, 60.0))
+    # A session that sets it higher forgets a best state of before.
+    later = dataclasses.replace(config, best_after=70, steps=80, patience=0)
+    assert train(tmp_path, task=task, config=later, batch_at=int, validation=[0]).best is None
+
+
 @pytest.mark.parametrize(("higher_is_better", "stop"), [(False, 50), (True, 60)])
 def test_training_stops_when_patience_is_lost_and_keeps_the_best(
     tmp_path: Path, higher_is_better: bool, stop: int

@@ -39,13 +39,16 @@ def networks_of(config: GanRun) -> tuple[Generator, list[tuple[Critic, bool]]]:
     """The generator and its critics, without numbers; of each critic also whether it hears what the generator makes."""
     task, classes = config.task, classes_of(config)
     own = own_representation(task, None)
+    made = shape_of(own, task.num_samples)
     heard = [critic_representation(task, entry) for entry in task.critics]
+    shapes = [made if each is None else shape_of(each, task.num_samples) for each in heard]
     with META:
-        generator = task.generator.build(Form(shape_of(own, task.num_samples), classes, task.latent_dim))
-        critics = [
-            (entry.network.build(Form(shape_of(each or own, task.num_samples), classes)), each is None)
-            for entry, each in zip(task.critics, heard, strict=True)
+        generator = task.generator.build(Form(made, classes, task.latent_dim))
+        networks = [
+            entry.network.build(Form(shape, classes))
+            for entry, shape in zip(task.critics, shapes, strict=True)
         ]
+    critics = [(critic, each is None) for critic, each in zip(networks, heard, strict=True)]
     return generator, critics
 
 

@@ -104,7 +104,7 @@ def test_a_small_experiment_trains_is_heard_and_beats_its_controls(
     )
     assert len(list((tmp_path / "made").glob("*.wav"))) == 2
     capsys.readouterr()
-    for attribute in begun.config.task.attributes:
+    for attribute in learned_attributes(begun.config):
         train(run_file, tmp_path / "control", overrides=["data.shuffled_labels=true"], device="cpu")
         ours, control = (
             follows_labels(load_generator(tmp_path / name), begun.held_out, attribute)
@@ -112,6 +112,12 @@ def test_a_small_experiment_trains_is_heard_and_beats_its_controls(
         )
         assert ours > control + 0.1
         assert ours > 0.2
+
+
+def learned_attributes(config: GanRun) -> list[str]:
+    """What the sounds have to follow because it was learned: a harmonic generator plays the pitch that it is told."""
+    given = ("pitch",) if config.task.generator.kind == "harmonic" else ()
+    return [name for name in config.task.attributes if name not in given]
 
 
 def assert_everything_was_written(out: Path, config: GanRun) -> None:

@@ -63,10 +63,10 @@ attributes = ["pitch"]
 """
 TAIL = """
 [data]
-notes = 24
-instruments = 2
+notes = 40
+instruments = 3
 lowest_pitch = 60
-highest_pitch = 62
+highest_pitch = 63
 families = ["bass", "organ"]
 validation_clips = 8
 [train]

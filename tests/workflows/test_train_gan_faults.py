@@ -74,8 +74,14 @@ def run_file(tmp_path: Path) -> Path:
             r"\[growth\] is for networks that grow, such as 'progressive'; 'dense' has one",
         ),
         (["task.critics=[]"], "critics is empty"),
-        (["task.critics=[{ network = { kind = 'dense' }, weight = -1.0 }]"], "weight is -1, but takes 0 or more"),
-        (["task.critics=[{ network = { kind = 'dense' }, weight = nan }]"], "weight is nan, but takes 0 or more"),
+        (
+            ["task.critics=[{ network = { kind = 'dense' }, weight = -1.0 }]"],
+            "weight is -1, but takes 0 or more",
+        ),
+        (
+            ["task.critics=[{ network = { kind = 'dense' }, weight = nan }]"],
+            "weight is nan, but takes 0 or more",
+        ),
         (["task.loss.gradient_penalty=inf"], "gradient_penalty is inf, but takes 0 or more, a finite number"),
         (["task.critic_learning_rate=-1.0"], "critic_learning_rate is -1, but takes 0 or more"),
         (["task.latent_dim=100000000"], "latent_dim is 100000000, but takes 1 to 65536"),

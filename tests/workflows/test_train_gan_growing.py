@@ -62,7 +62,7 @@ def run_file(tmp_path: Path) -> Path:
     [
         (
             ["task.generator.factors=[[4, 4], [3, 3], [1, 1]]"],
-            r"factors of generator and critic differ: at scale 1 the generator makes 6 x 6 cells and the critic takes 8",
+            r"factors of generator and critic differ: at scale 1 the generator makes 6 x 6 cells",
         ),
         (
             ["task.rows_at_once=4", "growth.batch_sizes=[16, 16, 14]"],
