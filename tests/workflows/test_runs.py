@@ -24,6 +24,11 @@ FOLDERS = {"", "interns2020", "paper", "sony2020", "tiny", "toy"}
 META = torch.device("meta")
 
 
+def device_of(config: GanRun) -> torch.device:
+    """Where networks are built: a harmonic generator computes from the pitches, so it needs numbers."""
+    return torch.device("cpu") if config.task.generator.kind == "harmonic" else META
+
+
 def classes_of(config: GanRun) -> dict[str, tuple[str, ...]]:
     """Those of the corpora's notes; of attributes that only a prepared set has, three."""
     data = config.data
@@ -42,7 +47,7 @@ def networks_of(config: GanRun) -> tuple[Generator, list[tuple[Critic, bool]]]:
     made = shape_of(own, task.num_samples)
     heard = [critic_representation(task, entry) for entry in task.critics]
     shapes = [made if each is None else shape_of(each, task.num_samples) for each in heard]
-    with META:
+    with device_of(config):
         generator = task.generator.build(Form(made, classes, task.latent_dim))
         networks = [
             entry.network.build(Form(shape, classes))
@@ -53,9 +58,9 @@ def networks_of(config: GanRun) -> tuple[Generator, list[tuple[Critic, bool]]]:
 
 
 def stages_of(config: GanRun) -> Iterator[tuple[Stage | None, int]]:
-    """Every scale while it is new and when it has taken over, with the clips of an update there."""
+    """Every scale when it has taken over and in its fade, with the clips of an update there."""
     if config.growth is None:
-        yield None, config.train.batch_size
+        yield None, 4
         return
     step = 1
     for scale in range(config.growth.start_scale, len(config.growth.steps)):
@@ -95,18 +100,21 @@ def test_the_networks_of_a_gan_fit_what_they_make_and_hear_at_every_scale(path: 
     config = read_gan(path)
     check_labels(config)
     generator, critics = networks_of(config)
+    device = device_of(config)
     for stage, rows in stages_of(config):
-        labels = {name: torch.zeros(rows, dtype=torch.int64, device=META) for name in generator.form.classes}
+        labels = {
+            name: torch.zeros(rows, dtype=torch.int64, device=device) for name in generator.form.classes
+        }
         if stage is not None:
             generator.grow(stage)
-        with META:
-            made = generator(torch.empty(rows, config.task.latent_dim), labels)
+        with device:
+            made = generator(torch.zeros(rows, config.task.latent_dim), labels)
         assert generator.enlarge(made).shape == (rows, *generator.form.shape)
         for critic, shares in critics:
             if stage is not None and shares:
                 critic.grow(stage)
-            with META:
-                shown = critic.reduce(torch.empty(rows, *critic.form.shape))
+            with device:
+                shown = critic.reduce(torch.zeros(rows, *critic.form.shape))
                 assert not shares or shown.shape == made.shape
                 assert critic(shown, labels).score.shape == (rows,)
 

@@ -1,6 +1,7 @@
 """What may go wrong with a run of networks that grow is found before it begins, and its model is one of full size."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from retimbre.core.errors import ConfigError
 from retimbre.gan.sounds import load_generator
+from retimbre.gan.task import GanTask
 from retimbre.training.checkpoint import Checkpoints
 from retimbre.workflows.training.fit import train
 from retimbre.workflows.training.gan import GAN
@@ -118,12 +120,18 @@ def test_validations_count_from_where_the_last_scale_is_faded_in(
     assert run_of(run_file, overrides).fit_config().best_after == best_after
 
 
-@pytest.mark.filterwarnings("ignore::retimbre.gan.growth.GrowthWarning")
-def test_the_model_of_a_growing_run_is_never_one_of_a_smaller_scale(run_file: Path, tmp_path: Path) -> None:
-    # With a learning rate that spoils the networks the first validations are the best of all.
-    overrides = [*FADING, "train.learning_rate=0.3", "train.schedule=constant"]
-    manifest = train(run_file, tmp_path / "run", overrides=overrides)
-    assert manifest["best_step"] > 6
+def validating(values: Sequence[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has validations find these distances, in order."""
+    left = iter(values)
+    monkeypatch.setattr(GanTask, "validate", lambda self, batches: {"kad": next(left)})
+
+
+def test_the_model_of_a_growing_run_is_never_one_of_a_smaller_scale(
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validating([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], monkeypatch)
+    manifest = train(run_file, tmp_path / "run", overrides=FADING)
+    assert manifest["best_step"] == 7
     assert manifest["stage"] == {"scale": 2, "scales": 3, "fade": 0.0}
     model = load_generator(tmp_path / "run")
     assert model.network.stage == model.stage
@@ -146,9 +154,10 @@ def test_a_run_that_has_not_come_to_the_last_scale_gives_its_last_state_and_says
 
 
 def test_a_best_state_of_a_smaller_scale_from_an_earlier_session_is_passed_over(
-    run_file: Path, tmp_path: Path
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = ["growth.steps=[2, 2]", "train.steps=4", "train.learning_rate=0.3", "train.schedule=constant"]
+    validating([4.0, 3.0, 1.0, 2.0], monkeypatch)
+    small = ["growth.steps=[2, 2]", "train.steps=4"]
     assert train(run_file, tmp_path / "run", overrides=small)["best_step"] == 3
     longer = run_of(run_file, [*small, "growth.steps=[2, 2, 4]"])
     folder = RunFolder(tmp_path / "run")
