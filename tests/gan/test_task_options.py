@@ -131,7 +131,8 @@ def test_a_gradient_penalty_lowers_the_slope_in_games_other_than_wassersteins(ki
         began = steepness(task)
         for step in range(1, 31):
             figures = updated(task, heaps_at(step, rows=32), step)
-        assert ("penalty" in figures) == (weight > 0.0)
+            assert ("penalty" in figures) == (weight > 0.0)
         slopes[weight] = steepness(task)
     assert began > 3.0
-    assert slopes[10.0] < 0.5 * slopes[0.0]
+    # The penalty aims at 1. Least squares are no friend of steep critics either: they bring it from 10 to 2.4.
+    assert slopes[10.0] - 1.0 < 0.5 * (slopes[0.0] - 1.0)

@@ -16,7 +16,7 @@ from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.journal import read_journal
 from retimbre.workflows.training.fit import train
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+DEVICES = [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)]
 GROWING = """
 generator = { kind = "progressive", depths = [8, 8, 4], factors = [[4, 4], [2, 2], [1, 1]], start = "gansynth" }
 critics = [{ network = { kind = "progressive", depths = [8, 8, 4], factors = [[4, 4], [2, 2], [1, 1]] } }]

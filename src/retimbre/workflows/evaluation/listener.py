@@ -156,7 +156,9 @@ def notes_of(model: str | Path, listener: Listener, options: ListenerOptions) ->
         clip_s=(seconds,),
     )
     most = options.clips or CORPUS_CLIPS
-    pool = render_pool(PoolSettings.of_listener(data, listener.config, facts.get("seed", 0)), "test", most=most)
+    pool = render_pool(
+        PoolSettings.of_listener(data, listener.config, facts.get("seed", 0)), "test", most=most
+    )
     labels = ClipLabels(pitch=pool.pitch, velocity=pool.velocity, family=pool.family)
     return HeldClips(options.corpus, pool.audio(torch.arange(len(pool))), rate, labels)
 
