@@ -7,8 +7,8 @@ weights, are held beside those of instruments that nobody was trained on: FAD an
 of notes that a pitch estimator without a network hears within 50 cents of their key. Time is that of the process in
 updates alone: neither what is prepared nor what is measured counts.
 
-Both run files have the settings that came out best of five short trials each; the modern one was tried by hand before that
-(docs/log.md).
+Both run files have the settings that came out best of five short trials each; the modern one was tried by hand before
+that (docs/log.md).
 
     python benchmarks/gan_toy.py OUT [--cpu-s 60] [--longer 3] [--seeds 0 1 2]
 
