@@ -7,23 +7,26 @@ weights, are held beside those of instruments that nobody was trained on: FAD an
 of notes that a pitch estimator without a network hears within 50 cents of their key. Time is that of the process in
 updates alone: neither what is prepared nor what is measured counts.
 
-Both run files have the settings that came out best of five short trials each; the modern one was tried by hand before
-that (docs/log.md).
+Both are tuned alike: each has as many trials (TRIALS), which begin with its run file as it is and change what a
+training depends on most. Each trial trains for a tenth of the time, its sounds are held beside validation instruments,
+and the one of the least FAD is what the runs are made with, whose sounds are held beside test instruments.
 
-    python benchmarks/gan_toy.py OUT [--cpu-s 60] [--longer 3] [--seeds 0 1 2]
+    python benchmarks/gan_toy.py OUT [--cpu-s 600] [--longer 3] [--seeds 0 1 2]
 
-Every run leaves a file in OUT, and one that is there is not repeated: to go on after an interruption, or to add seeds,
-run the same command again. Printed are what real sounds score, where every run ends, when the modern one first is as
-near as the progressive one ever gets and as well in tune as that was then, and the ratio of the two times.
+Every trial and run leaves a file in OUT, named by all that it depends on, and one that is there is not repeated: to go
+on after an interruption, or to add seeds, run the same command again. Printed are what real sounds score, where every
+run ends, when the modern one first is as near as the progressive one ever gets and as well in tune as that was then,
+and the ratio of the two times.
 """
 
 import argparse
 import dataclasses
+import hashlib
 import itertools
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +51,28 @@ from retimbre.workflows.training.run import read_run
 RUNS = Path(__file__).parent.parent / "runs" / "toy"
 PORT, MODERN = "progressive", "modern"
 
+TRIALS: dict[str, tuple[dict[str, float], ...]] = {
+    MODERN: (
+        {},
+        {"train.learning_rate": 5e-4, "task.critic_learning_rate": 2e-3},
+        {"train.learning_rate": 2e-3, "task.critic_learning_rate": 8e-3},
+        {"task.loss.r1": 1.0, "task.loss.r2": 1.0},
+        {"task.loss.r1": 0.02, "task.loss.r2": 0.02},
+    ),
+    PORT: (
+        {},
+        {"train.learning_rate": 8e-4},
+        {"train.learning_rate": 4e-3},
+        {"task.loss.class_weight_critic": 10.0, "task.loss.class_weight_generator": 10.0},
+        {"task.loss.gradient_penalty": 1.0},
+    ),
+}
+"""Options of the run files that are tried for each model, as many for either; the first is the file as it is."""
+TRIAL_SHARE = 0.1  # of a run's time
+
 CLIPS = 1100  # that sounds are measured by: twice the 512 band statistics
 HEARD = 300  # of these whose pitch is estimated
-MEASUREMENTS = 10  # in a run
+MEASUREMENTS = 20  # in a run, closer together at its beginning
 
 Row = dict[str, float]
 
@@ -114,8 +136,9 @@ def of_real_sounds(seed: int) -> dict[str, Row]:
     return rows
 
 
-def config_of(model: str, seed: int) -> GanRun:
-    config = read_run(RUNS / f"{model}.toml", [f"seed={seed}"])
+def config_of(model: str, seed: int, options: Mapping[str, float] | None = None) -> GanRun:
+    changes = [f"{name}={value}" for name, value in (options or {}).items()]
+    config = read_run(RUNS / f"{model}.toml", [f"seed={seed}", *changes])
     if not isinstance(config, GanRun):
         raise TypeError(f"{model}.toml trains no GAN")
     return config
@@ -172,12 +195,17 @@ def updates(config: GanRun, started: Prepared[Any], budget_s: float) -> Iterator
             return
 
 
-def run(config: GanRun, budget_s: float, num_measured: int, part: Part) -> dict[str, Any]:
+def measured_at_s(budget_s: float, number: int) -> list[float]:
+    """CPU seconds at which a run is measured: from a fiftieth of it to its end, in equal ratios."""
+    return [budget_s * 50 ** (index / (number - 1) - 1) for index in range(number)]
+
+
+def run(config: GanRun, budget_s: float, number: int, part: Part) -> dict[str, Any]:
     """Trains for a CPU time and returns how its sounds came nearer to those of a part."""
     fitted = stretched(config, budget_s / all_steps_s(config))
     started, judge = prepared(fitted), Judge.of(fitted, part)
     curve: list[Row] = []
-    measured_step, next_s = 0, 0.0
+    due_s = measured_at_s(budget_s, number)[:-1]  # the end is measured whenever it comes
 
     def measure(step: int, used_s: float) -> None:
         row = {"cpu_s": used_s, "step": step, "clips": fitted.clips_after(step)} | judge.generated(
@@ -188,20 +216,65 @@ def run(config: GanRun, budget_s: float, num_measured: int, part: Part) -> dict[
 
     step, used_s = 0, 0.0
     for step, used_s in updates(fitted, started, budget_s):
-        if used_s >= next_s:
+        if due_s and used_s >= due_s[0]:
             measure(step, used_s)
-            measured_step, next_s = step, used_s + budget_s / num_measured
-    if step > measured_step:
+            due_s = [each for each in due_s if each > used_s]
+    if not curve or step > curve[-1]["step"]:
         measure(step, used_s)
     return {"steps": fitted.train.steps, "sizes": started.sizes, "curve": curve}
 
 
-def once(path: Path, made: Any) -> Any:
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A training that is to be measured.
+
+    Attributes:
+        model: Whose run file it is.
+        options: What is changed in it.
+        budget_s: CPU time.
+        number: Measurements.
+        part: Whom its sounds are held beside.
+    """
+
+    model: str
+    options: Mapping[str, float]
+    seed: int
+    budget_s: float
+    number: int
+    part: Part
+
+    @property
+    def config(self) -> GanRun:
+        """The whole run."""
+        return config_of(self.model, self.seed, self.options)
+
+    def result(self, folder: Path) -> dict[str, Any]:
+        """What the run came to, from the file of an earlier call with the same settings if there is one."""
+        changes = ", ".join(f"{name}={value:g}" for name, value in self.options.items())
+        print(
+            f"{self.model}, seed {self.seed}, {self.budget_s:.0f} CPU s, {changes or 'as it is'}", flush=True
+        )
+        facts = [self.config, self.budget_s, self.number, self.part, CLIPS, HEARD]
+        digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+        path = folder / f"{self.model}-{self.part}-seed{self.seed}-{self.budget_s:.0f}s-{digest}.json"
+        return once(path, lambda: run(self.config, self.budget_s, self.number, self.part))
+
+
+def once(path: Path, made: Callable[[], Any]) -> Any:
     """What a function returns, from the file of an earlier call if there is one."""
     if not path.exists():
-        print(path.stem, flush=True)
         write_json(path, made())
     return json.loads(path.read_text())
+
+
+def tuned(model: str, budget_s: float, folder: Path) -> Mapping[str, float]:
+    """The options of the best trial of a model."""
+    ends: list[float] = []
+    for options in TRIALS[model]:
+        curve = Entry(model, options, 0, budget_s, 2, "valid").result(folder)["curve"]
+        ends.append(curve[-1]["fad"])
+        print(f"  pitch {curve[-1]['pitch']:.3f}  FAD {ends[-1]:.2f}", flush=True)
+    return TRIALS[model][ends.index(min(ends))]
 
 
 def nearest(curve: Sequence[Row]) -> Row:
@@ -238,7 +311,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--cpu-s", type=float, default=60.0)
+    parser.add_argument("--cpu-s", type=float, default=600.0)
     parser.add_argument("--longer", type=float, default=3.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
@@ -246,13 +319,12 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for name, row in once(args.out / "real.json", lambda: of_real_sounds(args.seeds[0])).items():
         print(name, {key: round(value, 3) for key, value in row.items()}, flush=True)
+    options = {model: tuned(model, TRIAL_SHARE * args.cpu_s, args.out) for model in (MODERN, PORT)}
     found: dict[str, dict[int, Any]] = {}
-    lengths = {"": args.cpu_s, " longer": args.longer * args.cpu_s}
-    for seed, (length, budget_s), model in itertools.product(args.seeds, lengths.items(), (MODERN, PORT)):
-        config, name = config_of(model, seed), model + length
-        path = args.out / f"{name.replace(' ', '-')}-seed{seed}.json"
-        made = once(path, lambda each=config, time_s=budget_s: run(each, time_s, MEASUREMENTS, "test"))
-        found.setdefault(name, {})[seed] = made
+    runs = {MODERN: (MODERN, 1.0), PORT: (PORT, 1.0), f"{PORT} longer": (PORT, args.longer)}
+    for (name, (model, length)), seed in itertools.product(runs.items(), args.seeds):
+        entry = Entry(model, options[model], seed, length * args.cpu_s, MEASUREMENTS, "test")
+        found.setdefault(name, {})[seed] = entry.result(args.out)
     report(found)
 
 
