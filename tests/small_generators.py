@@ -20,7 +20,7 @@ NOTES = {"pitch": KEYS, "velocity": ("25", "75", "127"), "family": ("brass", "ke
 DIGITS = {"word": ("zero", "one", "two")}
 
 
-def generator(classes=NOTES, seed=0, num_samples=SAMPLES, latent="normal") -> SoundGenerator:
+def generator(classes=NOTES, seed=0, num_samples=SAMPLES, latent="normal", conditions=None) -> SoundGenerator:
     """A generator of samples with weights drawn by chance: every latent and label has a sound of its own."""
     config = GanConfig(
         generator=DenseGeneratorConfig(width=16, depth=1),
@@ -30,6 +30,7 @@ def generator(classes=NOTES, seed=0, num_samples=SAMPLES, latent="normal") -> So
         latent_dim=LATENT,
         latent=latent,
         attributes=tuple(classes),
+        conditions=conditions or {},
     )
     torch.manual_seed(seed)
     return SoundGenerator(config, classes).eval()

@@ -59,6 +59,7 @@ class Toy:
         growth: How they grow.
         representation: Of the clips.
         settings: Of the representation.
+        conditions: What the networks are told beside labels.
     """
 
     loss: LossConfig
@@ -73,6 +74,7 @@ class Toy:
     growth: Growth | None = None
     representation: str = "waveform"
     settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    conditions: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def task(self, world: World = ALONE) -> GanTask:
         """A task with fresh weights, the same for the same toy."""
@@ -86,6 +88,7 @@ class Toy:
             num_samples=self.num_samples,
             latent_dim=8,
             attributes=tuple(self.classes),
+            conditions=dict(self.conditions),
             loss=self.loss,
             rows_at_once=self.rows_at_once,
         )
@@ -109,6 +112,13 @@ def heaps_at(step: int, *, rows: int = 64, updates: int = 1, share: Share | None
     points = CENTRES[heaps] + HEAP_DEVIATION * torch.randn(updates, rows, 2, generator=draws)
     mine = slice(None) if share is None else share.rows
     return ClipBatch(points[:, mine], {"word": heaps[:, mine]}, share)
+
+
+def told_heaps_at(step: int, *, rows: int = 64, updates: int = 1, independent: bool = False) -> ClipBatch:
+    """Points of random heaps, told by their centres as what came before; of other heaps where independent."""
+    batch, other = heaps_at(step, rows=rows, updates=updates), heaps_at(-step, rows=rows, updates=updates)
+    told, wanted = ({"history": CENTRES[each.labels["word"]]} for each in (batch, other))
+    return dataclasses.replace(batch, labels=told, wanted=wanted if independent else None)
 
 
 def tones_at(step: int, *, rows: int = 16, updates: int = 1, share: Share | None = None) -> ClipBatch:

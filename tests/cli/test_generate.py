@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_generators import DIGITS, KEYS, LATENT, generator_file
+from small_generators import DIGITS, KEYS, LATENT, SAMPLES, generator, generator_file
+
+from retimbre.gan.sounds import save_generator
 
 SCALE = Path(__file__).resolve().parents[2] / "examples/scale.mid"
 
@@ -124,4 +126,20 @@ def test_mistakes_are_one_line_and_status_2(run, folder, tmp_path):
         assert error.startswith("error: ")
         assert said in error
         assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("condition", "command"), [("history", "continue"), ("envelope", "envelope"), ("midi", "midi")]
+)
+def test_a_generator_that_is_told_conditions_is_refused_with_the_command_that_has_them(
+    run, tmp_path, condition, command
+):
+    sounds = generator({}, conditions={condition: SAMPLES})
+    save_generator(tmp_path / "told.safetensors", sounds, facts={})
+    status, out, error = run("generate", "random", tmp_path / "told.safetensors", "--out", tmp_path / "out")
+    assert (status, out) == (2, "")
+    assert error.endswith(
+        f"makes sounds of the condition '{condition}' only; takes `retimbre generate {command}`\n"
+    )
     assert not (tmp_path / "out").exists()

@@ -32,7 +32,7 @@ def test_a_slope_by_finite_differences_is_that_of_a_critic_which_draws_alike_for
     task = SHUFFLING.task()
     task.critics.train()
     audio = torch.nn.functional.pad(tones_at(1, rows=6).audio[0], (0, 16))
-    part = Part(5, whole(6), audio, {}, torch.randn(6, 8))
+    part = Part(5, whole(6), audio, {}, {}, torch.randn(6, 8))
     with share_of_batch(part.share):
         rows = task.game.critic_rows(part, is_penalized=True)
         ((score, features, noise, deviation),) = seen

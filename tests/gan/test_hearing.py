@@ -54,7 +54,7 @@ def networks(config: GanConfig) -> tuple[SoundGenerator, list[Ear]]:
 
 def part_of(sounds: SoundGenerator) -> Part:
     audio, labels = CLIPS.audio[0], {name: classes[0] for name, classes in CLIPS.labels.items()}
-    return Part(0, whole(len(audio)), audio, labels, sounds.draw_latents(len(audio), seed=1))
+    return Part(0, whole(len(audio)), audio, labels, labels, sounds.draw_latents(len(audio), seed=1))
 
 
 @every_pair

@@ -10,6 +10,7 @@ from retimbre.gan.config import CriticEntry, GanConfig, LossConfig
 from retimbre.gan.growth import Growth
 from retimbre.gan.networks.dense import DenseCriticConfig, DenseGeneratorConfig
 from retimbre.training.parallel import World
+from retimbre.workflows.training.gan_checks import check_conditions
 from retimbre.workflows.training.gan_clips import GanClips
 from retimbre.workflows.training.gan_pool import ClipPool, clip_pool
 from retimbre.workflows.training.gan_run import GanDataConfig, GanRun
@@ -93,9 +94,58 @@ def test_shuffled_labels_are_the_same_labels_elsewhere(pool: ClipPool) -> None:
     shuffled = dataclasses.replace(RUN, data=dataclasses.replace(DATA, shuffled_labels=True))
     clips = GanClips(pool, shuffled, World())
     assert torch.equal(clips.part(1, CPU).audio, GanClips(pool, RUN, World()).part(1, CPU).audio)
-    for name, classes in clips.labels.items():
-        assert torch.equal(classes.sort().values, pool.labels[name].sort().values)
-    assert not torch.equal(clips.labels["pitch"], pool.labels["pitch"])
+    everywhere = torch.arange(len(pool))
+    assert torch.equal(clips.labelled.sort().values, everywhere)
+    assert not torch.equal(clips.labelled, everywhere)
+
+
+def numbered(pool: ClipPool) -> ClipPool:
+    """The clips, told their own numbers as what came before."""
+    return dataclasses.replace(pool, conditions={"history": lambda rows: rows[..., None].float()})
+
+
+def row_of(pool: ClipPool, audio: torch.Tensor) -> int:
+    """Which clip of a pool a sound is."""
+    return pool.samples.tolist().index((audio * 32_767).round().to(torch.int16).tolist())
+
+
+def test_clips_come_with_their_conditions_and_shuffled_ones_with_those_of_others(pool: ClipPool) -> None:
+    told = numbered(pool)
+    shuffled = dataclasses.replace(RUN, data=dataclasses.replace(DATA, shuffled_labels=True))
+    for config in (RUN, shuffled):
+        batch = GanClips(told, config, World()).part(1, CPU)
+        rows = [row_of(pool, audio) for audio in batch.audio[0]]
+        own = batch.labels["history"][0, :, 0].long().tolist()
+        assert (own == rows) == (config is RUN)
+        # Labels and conditions of a clip are from the same clip, whichever it is.
+        assert torch.equal(batch.labels["pitch"][0], pool.labels["pitch"][own])
+
+
+def test_what_is_to_be_generated_is_drawn_apart_where_it_should_be_and_is_else_what_the_clips_have(
+    pool: ClipPool,
+) -> None:
+    told = numbered(pool)
+    assert GanClips(told, RUN, World()).part(1, CPU).wanted is None
+    task = dataclasses.replace(TASK, loss=LossConfig(independent_conditions=True))
+    config = dataclasses.replace(RUN, task=task)
+    alone = GanClips(told, config, World()).part(1, CPU)
+    assert alone.wanted is not None
+    assert not torch.equal(alone.wanted["history"], alone.labels["history"])
+    wanted = alone.wanted["history"][0, :, 0].long()
+    assert torch.equal(alone.wanted["pitch"][0], pool.labels["pitch"][wanted])
+    shares = [GanClips(told, config, World(rank, 2)).part(1, CPU).wanted for rank in (0, 1)]
+    together = torch.cat([share["history"] for share in shares if share], dim=1)
+    assert torch.equal(together, alone.wanted["history"])
+
+
+def test_conditions_that_the_clips_do_not_have_are_refused(pool: ClipPool) -> None:
+    task = dataclasses.replace(TASK, conditions={"midi": 4})
+    with pytest.raises(
+        ConfigError, match=r"names 'midi', which the clips of \[data\] do not have: they have none"
+    ):
+        check_conditions(dataclasses.replace(RUN, task=task), pool)
+    with pytest.raises(ConfigError, match="do not have: they have history"):
+        check_conditions(dataclasses.replace(RUN, task=task), numbered(pool))
 
 
 def test_batches_have_the_size_of_their_scale(pool: ClipPool) -> None:

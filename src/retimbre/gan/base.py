@@ -6,7 +6,8 @@ ones and scores each. The critic learns to score them apart, the generator learn
 numbers come out where is not told to anyone: the latent becomes a map of the sounds that there are.
 
 A *conditional* network is told *labels* as well: the pitch, the velocity, the family of a note. Every attribute is a
-choice among named classes, so a label is the number of a class. A generator without attributes takes none.
+choice among named classes, so a label is the number of a class. A generator without attributes takes none. Some are
+told *conditions* besides, which are signals: what was heard before, the keys that are down (`conditions`).
 
 Features are those of a representation: `[batch, channels, time]` or `[batch, channels, bins, frames]`. Some generators
 grow while they learn, from a few cells to all of them (`Stage`); the others have one size and ignore it.
@@ -21,14 +22,15 @@ import dataclasses
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 Classes = Mapping[str, tuple[str, ...]]
 """The names of the classes of each attribute, in order; of `pitch` and `velocity`, MIDI numbers as text."""
 
-Labels = Mapping[str, Int[Tensor, " batch"]]
-"""For each attribute the class of each row; attributes that a network does not know are passed over."""
+Labels = Mapping[str, Tensor]
+"""For each attribute the class of each row, `[batch]`, and for each condition its values, `[batch, ...]`; those that a
+network does not know are passed over."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +41,13 @@ class Form:
         shape: Of the features of one clip, without the batch: channels and time, or channels, bins and frames.
         classes: The attributes that it is conditioned on; empty for none.
         latent_dim: How many random numbers a clip is made from; critics pass over it.
+        conditions: The shape in which the network gets each condition of a clip.
     """
 
     shape: tuple[int, ...]
     classes: Classes
     latent_dim: int = 0
+    conditions: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,4 +151,4 @@ def one_hot(labels: Labels, classes: Classes, like: Float[Tensor, "batch _"]) ->
         nn.functional.one_hot(labels[name].to(like.device), len(names)).to(like.dtype)
         for name, names in classes.items()
     ]
-    return torch.cat([like.new_zeros(len(like), 0), *columns], dim=1)
+    return torch.cat([like.new_zeros(like.shape[0], 0), *columns], dim=1)

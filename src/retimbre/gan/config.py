@@ -17,6 +17,7 @@ import math
 from typing import Any, Literal, final
 
 from retimbre.core.errors import ConfigError, near_miss
+from retimbre.gan.conditions import check_conditions
 from retimbre.gan.losses import LOSSES
 from retimbre.gan.networks.catalog import AnyCritic, AnyGenerator
 
@@ -59,6 +60,12 @@ class LossConfig:
     """Of the cross-entropy of labels that critics guess for generated clips."""
     soft_labels: bool = False
     """Whether the targets of these are drawn around 1 and 0 (0.7 to 1.2, and 0 to 0.3)."""
+    independent_conditions: bool = False
+    """Whether what is generated is to have the labels and conditions of other clips than those it is judged beside."""
+    condition_penalty: float = 0.0
+    """Weight of (|gradient| - 1)^2 with respect to the conditions, between those of real and of generated clips."""
+    reconstruction: float = 0.0
+    """Weight of the mean absolute difference of generated and real samples, where a condition says what to generate."""
     class_skip: tuple[Attribute, ...] = ()
     """Attributes whose guesses do not count for generated clips."""
 
@@ -74,6 +81,11 @@ class LossConfig:
                 _check_weight(name, value)
         if self.auto_gamma and not (self.r1 > 0.0 or self.r2 > 0.0):
             raise ConfigError("auto_gamma needs r1 or r2 above 0 to begin with")
+        if self.reconstruction and self.independent_conditions:
+            raise ConfigError(
+                "reconstruction compares generated clips with real ones, but with independent_conditions they are not "
+                "to be the same; takes one of them"
+            )
 
 
 @final
@@ -126,6 +138,8 @@ class GanConfig:
     """Their distribution: N(0, 1), or even between -1 and 1."""
     attributes: tuple[Attribute, ...] = ()
     """What the networks are told of a clip."""
+    conditions: dict[str, int] = dataclasses.field(default_factory=dict)
+    """The signals that the networks are told, and how long each is: see `conditions`."""
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     """The game."""
     critic_learning_rate: float = 0.0
@@ -145,14 +159,10 @@ class GanConfig:
         if self.latent_dim > _MOST_LATENT_NUMBERS:
             raise ConfigError(f"latent_dim is {self.latent_dim}, but takes 1 to {_MOST_LATENT_NUMBERS}")
         _check_weight("critic_learning_rate", self.critic_learning_rate)
-        for network in (self.generator, *(entry.network for entry in self.critics)):
-            # Of a network that plays a synthesizer: at another rate it would play another pitch.
-            rate = getattr(network, "sample_rate", self.sample_rate)
-            if rate != self.sample_rate:
-                raise ConfigError(
-                    f"sample_rate of the network {network.kind!r} is {rate}, but that of [task] is "
-                    f"{self.sample_rate}; takes the same"
-                )
+        check_conditions(self.conditions, self.num_samples)
+        if self.loss.condition_penalty and not self.conditions:
+            raise ConfigError("condition_penalty is for networks with conditions; [task] conditions is empty")
+        _check_rates(self)
 
     def resolved(self) -> "GanConfig":
         """The same: nothing is left to a catalog's defaults."""
@@ -163,3 +173,14 @@ def _check_weight(name: str, value: float) -> None:
     """Refuses, with ConfigError, what is below zero, infinite or not a number."""
     if not 0.0 <= value < math.inf:
         raise ConfigError(f"{name} is {value:g}, but takes 0 or more, a finite number")
+
+
+def _check_rates(config: GanConfig) -> None:
+    """Refuses a network that plays a synthesizer at another rate: it would play another pitch."""
+    for network in (config.generator, *(entry.network for entry in config.critics)):
+        rate = getattr(network, "sample_rate", config.sample_rate)
+        if rate != config.sample_rate:
+            raise ConfigError(
+                f"sample_rate of the network {network.kind!r} is {rate}, but that of [task] is "
+                f"{config.sample_rate}; takes the same"
+            )

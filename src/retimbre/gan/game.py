@@ -9,7 +9,8 @@ Everything that is drawn is drawn for the whole global batch, of which a part ha
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any, final
 
 import torch
@@ -39,7 +40,8 @@ class Part:
         address: From where they draw: the same for all parts of a batch, each of which draws for the whole of it.
         share: Their place in the global batch.
         audio: The real clips.
-        labels: Of these, and what the generated ones are to be.
+        labels: Of these, and their conditions.
+        wanted: Those that the generated ones are to have.
         latent: From which clips are generated.
     """
 
@@ -47,7 +49,18 @@ class Part:
     share: Share
     audio: Float[Tensor, "batch samples"]
     labels: Labels
+    wanted: Labels
     latent: Float[Tensor, "batch latent"]
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Claims:
+    """What one critic is told of the clips of a part: of the real ones, and of those that are generated."""
+
+    part: Part
+    labels: Labels
+    wanted: Labels
 
 
 Rows = dict[str, Any]
@@ -78,21 +91,24 @@ class Game:
     def critic_rows(self, part: Part, *, is_penalized: bool) -> Rows:
         """What the critics lose, a value per row."""
         with torch.no_grad(), self.precision.autocast(self.device):
-            features = self.sounds.network(part.latent, part.labels)
+            features = self.sounds.features(part.latent, part.wanted)
         rows: Rows = {}
         for ear in self.ears:
+            claims = self._claims(ear, part)
             real, generated = self._heard(ear, part, features, is_penalized=is_penalized)
-            of_real, of_generated = self._asked(ear, real, part), self._asked(ear, generated, part)
+            of_real = self._asked(ear, real, claims.labels)
+            of_generated = self._asked(ear, generated, claims.wanted)
             scores = of_real.score, of_generated.score
             gather(rows, "critic_loss", self.loss.critic(*scores) + self.game.drift * scores[0].square())
             gather(rows, "real_score", scores[0].detach())
             gather(rows, "generated_score", scores[1].detach())
             shown = (real, scores[0]), (generated, scores[1])
-            if is_penalized and (penalty := self._penalty(ear, *shown, part)) is not None:
-                gather(rows, "critic_loss", penalty * self.game.penalty_every)
-                gather(rows, "penalty", penalty.detach())
+            if is_penalized:
+                for name, penalty in self._penalties(ear, *shown, claims).items():
+                    gather(rows, "critic_loss", penalty * self.game.penalty_every)
+                    gather(rows, name, penalty.detach())
             if self.game.class_weight_critic and of_real.classes:
-                loss = self._class_loss(of_real, part, skip=())
+                loss = self._class_loss(of_real, part.labels, part.share, skip=())
                 gather(rows, "critic_loss", self.game.class_weight_critic * loss)
                 gather(rows, "critic_class_loss", loss.detach())
         return rows
@@ -100,21 +116,34 @@ class Game:
     def generator_rows(self, part: Part) -> Rows:
         """What the generator loses, a value per row."""
         with self.precision.autocast(self.device):
-            features = self.sounds.network(part.latent, part.labels)
+            features = self.sounds.features(part.latent, part.wanted)
         rows: Rows = {}
         for ear in self.ears:
-            verdict = self._asked(ear, ear.generated(features, self.sounds), part)
+            claims = self._claims(ear, part)
+            verdict = self._asked(ear, ear.generated(features, self.sounds), claims.wanted)
             real_score = verdict.score.detach()
             if self.loss.uses_real_in_generator:
                 with torch.no_grad():
-                    real_score = self._asked(ear, ear.real(part.audio), part).score
+                    real_score = self._asked(ear, ear.real(part.audio), claims.labels).score
             loss = ear.weight * self.loss.generator(real_score, verdict.score)
             if self.game.class_weight_generator and verdict.classes:
-                class_loss = self._class_loss(verdict, part, skip=self.game.class_skip)
+                class_loss = self._class_loss(verdict, part.wanted, part.share, skip=self.game.class_skip)
                 loss = loss + self.game.class_weight_generator * class_loss
                 gather(rows, "generator_class_loss", class_loss.detach())
             gather(rows, "generator_loss", loss)
+        if self.game.reconstruction:
+            made = self.sounds.heard(self.sounds.network.enlarge(features))
+            distance = (made - part.audio).abs().mean(dim=1)
+            gather(rows, "generator_loss", self.game.reconstruction * distance)
+            gather(rows, "reconstruction", distance.detach())
         return rows
+
+    def _claims(self, ear: Ear, part: Part) -> Claims:
+        """What a critic is told of the clips of a part."""
+        with torch.no_grad():
+            labels = ear.told(part.labels)
+            wanted = labels if part.wanted is part.labels else ear.told(part.wanted)
+        return Claims(part, labels, wanted)
 
     def _heard(
         self, ear: Ear, part: Part, features: Float[Tensor, "batch channels ..."], *, is_penalized: bool
@@ -127,22 +156,52 @@ class Game:
         generated.requires_grad_(has_slopes and self.game.r2 > 0.0)
         return real, generated
 
-    def _penalty(self, ear: Ear, real: Shown, generated: Shown, part: Part) -> Float[Tensor, " batch"] | None:
-        """The weighted penalties on the slope of a critic; None if there are none."""
+    def _penalties(self, ear: Ear, real: Shown, generated: Shown, claims: Claims) -> Rows:
+        """The weighted penalties on the slope of a critic, by the name under which they are told."""
         game = self.game
-        found: list[Float[Tensor, " batch"]] = []
+        found: Rows = {}
         if game.gradient_penalty:
-            chance = torch.rand(part.share.total, device=self.device)[part.share.rows]
-            score = self._score(ear, part)
-            penalty = penalties.interpolation_penalty(score, real[0], generated[0], chance)
-            found.append(game.gradient_penalty * penalty)
+            penalty = penalties.interpolation_penalty(
+                lambda features: self._asked(ear, features, claims.labels).score,
+                real[0],
+                generated[0],
+                self._chance(claims.part.share),
+            )
+            gather(found, "penalty", game.gradient_penalty * penalty)
+        if game.condition_penalty:
+            penalty = self._condition_penalty(ear, real[0].detach(), claims)
+            gather(found, "condition_penalty", game.condition_penalty * penalty)
         factor = 0.5 * (self.gamma.value if self.gamma else 1.0)
-        for weight, shown in ((game.r1, real), (game.r2, generated)):
+        for weight, shown, labels in (
+            (game.r1, real, claims.labels),
+            (game.r2, generated, claims.wanted),
+        ):
             if weight:
-                found.append(factor * weight * self._slope(ear, shown, part))
-        return torch.stack(found).sum(dim=0) if found else None
+                gather(found, "penalty", factor * weight * self._slope(ear, shown, labels, claims.part))
+        return found
 
-    def _slope(self, ear: Ear, shown: Shown, part: Part) -> Float[Tensor, " batch"]:
+    def _condition_penalty(
+        self, ear: Ear, real: Float[Tensor, "batch channels ..."], claims: Claims
+    ) -> Float[Tensor, " batch"]:
+        """The penalty on the slope of a critic with respect to all conditions together, at real clips."""
+        names = list(ear.critic.form.conditions)
+        real_end, wanted_end = (_flat(told, names) for told in (claims.labels, claims.wanted))
+        shapes = [claims.labels[name].shape for name in names]
+
+        def score(flat: Float[Tensor, "batch values"]) -> Float[Tensor, " batch"]:
+            columns = flat.split([math.prod(shape[1:]) for shape in shapes], dim=1)
+            told = {
+                name: each.reshape(shape) for name, each, shape in zip(names, columns, shapes, strict=True)
+            }
+            return self._asked(ear, real, {**claims.labels, **told}).score
+
+        return penalties.interpolation_penalty(score, real_end, wanted_end, self._chance(claims.part.share))
+
+    def _chance(self, share: Share) -> Float[Tensor, " batch"]:
+        """The share's rows of numbers from 0 to 1 that are drawn for a global batch."""
+        return torch.rand(share.total, device=self.device)[share.rows]
+
+    def _slope(self, ear: Ear, shown: Shown, labels: Labels, part: Part) -> Float[Tensor, " batch"]:
         """The squared slope of a critic at some features."""
         features, scores = shown
         if self.game.penalty_method == "exact":
@@ -154,28 +213,31 @@ class Game:
         # draw the same for both.
         def score(near: Float[Tensor, "batch channels ..."]) -> Float[Tensor, " batch"]:
             devices.restart_random(part.address, "slope", 0)
-            return ear.critic(near, part.labels).score
+            return ear.critic(near, labels).score
 
         return penalties.finite_difference_square(score, features, noise, _DEVIATION)
 
-    def _score(self, ear: Ear, part: Part) -> Callable[[Tensor], Tensor]:
-        """A critic's score as a function of what it is shown of the clips of a part."""
-        return lambda features: self._asked(ear, features, part).score
-
-    def _asked(self, ear: Ear, features: Float[Tensor, "batch channels ..."], part: Part) -> Verdict:
+    def _asked(self, ear: Ear, features: Float[Tensor, "batch channels ..."], labels: Labels) -> Verdict:
         """What a critic says, in float32."""
         with self.precision.autocast(self.device):
-            verdict = ear.critic(features, part.labels)
+            verdict = ear.critic(features, labels)
         return Verdict(
             verdict.score.float(), {name: logits.float() for name, logits in verdict.classes.items()}
         )
 
-    def _class_loss(self, verdict: Verdict, part: Part, *, skip: Sequence[str]) -> Float[Tensor, " batch"]:
+    def _class_loss(
+        self, verdict: Verdict, labels: Labels, share: Share, *, skip: Sequence[str]
+    ) -> Float[Tensor, " batch"]:
         return classification.class_loss(
-            verdict.classes, part.labels, share=part.share, soft=self.game.soft_labels, skip=skip
+            verdict.classes, labels, share=share, soft=self.game.soft_labels, skip=skip
         )
 
 
 def gather(sums: Rows, name: str, values: Float[Tensor, "*rows"]) -> None:
     """Adds values to those that are already there under a name."""
     sums[name] = sums[name] + values if name in sums else values
+
+
+def _flat(told: Labels, names: Sequence[str]) -> Float[Tensor, "batch values"]:
+    """Conditions side by side."""
+    return torch.cat([told[name].float().flatten(1) for name in names], dim=1)

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError
-from retimbre.gan.base import Critic, Form
+from retimbre.gan.base import Critic, Form, Labels
+from retimbre.gan.conditions import condition_shapes, told_to
 from retimbre.gan.config import CriticEntry, GanConfig
 from retimbre.gan.sounds import SoundGenerator, shape_of
 from retimbre.representation.base import Representation
@@ -42,6 +43,10 @@ class Ear:
     def real(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels ..."]:
         """What it hears of recordings, at the present scale."""
         return self.critic.reduce(self.representation.encode(audio))
+
+    def told(self, labels: Labels) -> Labels:
+        """Labels as it gets them: audio among the conditions as features of what it hears."""
+        return told_to(labels, self.representation)
 
     def generated(
         self, features: Float[Tensor, "batch channels ..."], sounds: SoundGenerator
@@ -82,6 +87,7 @@ def ears_of(sounds: SoundGenerator, statistics: Sequence[Statistics | None]) -> 
         heard = sounds.representation if own is None else own
         if own is not None and scaled_by is not None:
             heard = Standardized(own, scaled_by, clip=config.clip)
-        form = Form(shape_of(heard, config.num_samples), sounds.classes)
+        conditions = condition_shapes(config.conditions, heard)
+        form = Form(shape_of(heard, config.num_samples), sounds.classes, conditions=conditions)
         ears.append(Ear(entry.network.build(form), heard, own is None, entry.weight))
     return ears

@@ -22,6 +22,7 @@ from retimbre.core.config import build, dump
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
 from retimbre.core.files import fingerprint
 from retimbre.gan.base import Classes, Form, Generator, Labels, Stage
+from retimbre.gan.conditions import condition_shapes, told_to
 from retimbre.gan.config import GanConfig
 from retimbre.listening.base import weights_digest
 from retimbre.representation.base import Representation
@@ -57,7 +58,12 @@ class SoundGenerator(nn.Module):
         self.classes = {name: tuple(names) for name, names in classes.items()}
         self.statistics = statistics
         self.representation = own_representation(config, statistics)
-        self.form = Form(shape_of(self.representation, config.num_samples), self.classes, config.latent_dim)
+        self.form = Form(
+            shape_of(self.representation, config.num_samples),
+            self.classes,
+            config.latent_dim,
+            condition_shapes(config.conditions, self.representation),
+        )
         self.network: Generator = config.generator.build(self.form)
         self.stage: Stage | None = None
         self.facts: dict[str, Any] = {}
@@ -73,6 +79,11 @@ class SoundGenerator(nn.Module):
         return self.config.num_samples
 
     @property
+    def conditions(self) -> dict[str, int]:
+        """The signals that it is told, and how long each is."""
+        return self.config.conditions
+
+    @property
     def latent_dim(self) -> int:
         """Random numbers that a sound is made from."""
         return self.config.latent_dim
@@ -81,7 +92,13 @@ class SoundGenerator(nn.Module):
         self, latent: Float[Tensor, "batch latent"], labels: Labels
     ) -> Float[Tensor, "batch samples"]:
         """Sounds, a row each; as finite as what the network says."""
-        return self.heard(self.network.enlarge(self.network(latent, labels)))
+        return self.heard(self.network.enlarge(self.features(latent, labels)))
+
+    def features(
+        self, latent: Float[Tensor, "batch latent"], labels: Labels
+    ) -> Float[Tensor, "batch channels ..."]:
+        """What the network makes of its present scale; audio among the conditions is told as features."""
+        return self.network(latent, told_to(labels, self.representation))
 
     def grow(self, stage: Stage) -> None:
         """Brings the network to a stage of its growth."""

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from retimbre.gan.game import Game, Part, Rows, gather
@@ -48,16 +48,19 @@ from retimbre.training.update import UpdateConfig, optimizer_of
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClipBatch:
-    """Clips with the classes of each attribute: one batch for each update of the critics.
+    """Clips with the classes of each attribute and their conditions: one batch for each update of the critics.
 
     Attributes:
+        labels: Of the clips: classes `[updates, batch]`, conditions `[updates, batch, ...]`.
         share: Which rows of a global batch these are, where several processes share it; None for all. Of held-out
             clips: which of all held-out clips.
+        wanted: What the generated clips are to have; None for the labels of the clips.
     """
 
     audio: Float[Tensor, "updates batch samples"]
-    labels: dict[str, Int[Tensor, "updates batch"]]
+    labels: dict[str, Tensor]
     share: Share | None = None
+    wanted: dict[str, Tensor] | None = None
 
 
 class GanTask(Task[ClipBatch]):
@@ -133,7 +136,7 @@ class GanTask(Task[ClipBatch]):
                 latent = self.sounds.draw_latents(share.first + share.count, seed=0, purpose="held out")
                 labels = {name: classes[0] for name, classes in batch.labels.items()}
                 with self.config.precision.autocast(self.device):
-                    features = self.generator(latent[share.first :].to(self.device), labels)
+                    features = self.sounds.features(latent[share.first :].to(self.device), labels)
                 audio = self.sounds.heard(self.generator.enlarge(features))
                 real.append((share, embedder(batch.audio[0])))
                 generated.append((share, embedder(audio)))
@@ -176,11 +179,14 @@ class GanTask(Task[ClipBatch]):
         at_once = self.sounds.config.rows_at_once or share.count
         for first in range(0, share.count, at_once):
             rows = slice(first, min(first + at_once, share.count))
+            labels = {name: values[index, rows] for name, values in batch.labels.items()}
+            wanted = batch.wanted and {name: values[index, rows] for name, values in batch.wanted.items()}
             yield Part(
                 address,
                 Share(share.first + first, rows.stop - first, share.total),
                 audio[rows],
-                {name: classes[index, rows] for name, classes in batch.labels.items()},
+                labels,
+                wanted or labels,
                 latent[rows],
             )
 

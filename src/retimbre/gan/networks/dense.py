@@ -19,7 +19,7 @@ from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorCo
 @final
 @dataclasses.dataclass(frozen=True)
 class DenseGeneratorConfig(GeneratorConfig):
-    """Fully connected layers from the latent and the labels to all features."""
+    """Fully connected layers from the latent, the labels and the conditions to all features."""
 
     kind: Literal["dense"] = "dense"
     width: int = 128
@@ -35,7 +35,7 @@ class DenseGeneratorConfig(GeneratorConfig):
 @final
 @dataclasses.dataclass(frozen=True)
 class DenseCriticConfig(CriticConfig):
-    """Fully connected layers from all features and the labels to one score."""
+    """Fully connected layers from all features, the labels and the conditions to one score."""
 
     kind: Literal["dense"] = "dense"
     width: int = 128
@@ -54,15 +54,15 @@ class DenseGenerator(Generator):
 
     def __init__(self, form: Form, config: DenseGeneratorConfig) -> None:
         super().__init__(form)
-        told = sum(len(names) for names in form.classes.values())
-        self.layers = _layers(form.latent_dim + told, math.prod(form.shape), config.width, config.depth)
+        self.layers = _layers(
+            form.latent_dim + _num_told(form), math.prod(form.shape), config.width, config.depth
+        )
 
     def forward(
         self, latent: Float[Tensor, "batch latent"], labels: Labels
     ) -> Float[Tensor, "batch channels ..."]:
         """Features of one clip per row."""
-        told = torch.cat([latent, one_hot(labels, self.form.classes, latent)], dim=1)
-        return self.layers(told).unflatten(1, self.form.shape)
+        return self.layers(_joined(latent, labels, self.form)).unflatten(1, self.form.shape)
 
 
 @final
@@ -71,14 +71,23 @@ class DenseCritic(Critic):
 
     def __init__(self, form: Form, config: DenseCriticConfig) -> None:
         super().__init__(form)
-        told = sum(len(names) for names in form.classes.values())
-        self.layers = _layers(math.prod(form.shape) + told, 1, config.width, config.depth)
+        self.layers = _layers(math.prod(form.shape) + _num_told(form), 1, config.width, config.depth)
 
     def forward(self, features: Float[Tensor, "batch channels ..."], labels: Labels) -> Verdict:
         """A score per clip."""
-        flat = features.flatten(1)
-        told = torch.cat([flat, one_hot(labels, self.form.classes, flat)], dim=1)
-        return Verdict(self.layers(told)[:, 0], {})
+        return Verdict(self.layers(_joined(features.flatten(1), labels, self.form))[:, 0], {})
+
+
+def _num_told(form: Form) -> int:
+    """Numbers by which a network is told labels and conditions."""
+    of_conditions = sum(math.prod(shape) for shape in form.conditions.values())
+    return sum(len(names) for names in form.classes.values()) + of_conditions
+
+
+def _joined(given: Float[Tensor, "batch given"], labels: Labels, form: Form) -> Float[Tensor, "batch all"]:
+    """What a network is given, and beside it what it is told."""
+    told = [labels[name].flatten(1).to(given) for name in form.conditions]
+    return torch.cat([given, one_hot(labels, form.classes, given), *told], dim=1)
 
 
 def _layers(width_in: int, width_out: int, width: int, depth: int) -> nn.Sequential:

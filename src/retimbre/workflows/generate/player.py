@@ -24,6 +24,7 @@ from retimbre.core import random
 from retimbre.core.errors import AudioError, ConfigError
 from retimbre.core.files import sha256_of
 from retimbre.gan.base import Classes
+from retimbre.gan.conditions import CONDITIONS
 from retimbre.gan.sounds import SoundGenerator, Weights, load_generator
 from retimbre.training.devices import pick_device
 from retimbre.training.shipped import find_checkpoint
@@ -124,11 +125,26 @@ def open_player(model: str | Path, weights: Weights = "average", device: str = "
 
     Raises:
         CheckpointError: There is none, it is damaged, or it is a model of another kind.
-        ConfigError: There is no such device.
+        ConfigError: There is no such device, or the generator is told conditions.
     """
     chosen = pick_device(device)
-    sounds = load_generator(model, weights).to(chosen)
+    sounds = load_unconditioned(model, weights).to(chosen)
     return Player(sounds, str(model), sha256_of(find_checkpoint(model)), weights, chosen)
+
+
+def load_unconditioned(model: str | Path, weights: Weights = "average") -> SoundGenerator:
+    """A generator that makes sounds of latents and labels alone.
+
+    Raises:
+        CheckpointError: There is none, it is damaged, or it is a model of another kind.
+        ConfigError: It is told conditions; the message names the command that generates from them.
+    """
+    sounds = load_generator(model, weights)
+    for name in sounds.conditions:
+        raise ConfigError(
+            f"{model}: makes sounds of the condition {name!r} only; takes `retimbre {CONDITIONS[name].command}`"
+        )
+    return sounds
 
 
 def need(player: Player, attribute: str, purpose: str) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from retimbre.training import checkpoint, devices
 from retimbre.training.checkpoint import TRAINING_KIND
 from retimbre.training.ema import ExponentialMovingAverage
 from retimbre.training.shipped import find_checkpoint
-from retimbre.workflows.training.gan_checks import check_labels, check_networks
+from retimbre.workflows.training.gan_checks import check_conditions, check_labels, check_networks
 from retimbre.workflows.training.gan_clips import GanClips
 from retimbre.workflows.training.gan_pool import ClipPool, clip_pool
 from retimbre.workflows.training.gan_run import GanRun
@@ -54,6 +54,7 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
     check_labels(config)
     most = _REHEARSAL_CLIPS if session.rehearsal else data.notes
     pool = clip_pool(data, task, "train", most=most, seed=config.seed)
+    check_conditions(config, pool)
     parts = build_parts(config, pool)
     check_networks(config, parts.sounds, parts.ears, session.world.size)
     if session.warm_start:

@@ -11,12 +11,14 @@ import torch
 
 from retimbre.core.errors import ConfigError, near_miss
 from retimbre.gan.base import Critic, Generator, Stage
+from retimbre.gan.conditions import blank
 from retimbre.gan.growth import Growth
 from retimbre.gan.hearing import Ear
 from retimbre.gan.networks.equalized import MinibatchDeviation, cuts_a_group
 from retimbre.gan.networks.pyramid import GrowingCritic, GrowingGenerator
 from retimbre.gan.sounds import SoundGenerator
 from retimbre.training.share import Share, share_of
+from retimbre.workflows.training.gan_pool import ClipPool
 from retimbre.workflows.training.gan_run import GanRun
 
 _FEW_CLIPS = 4
@@ -40,6 +42,20 @@ def check_labels(config: GanRun) -> None:
             known = near_miss(name, task.attributes) if task.attributes else "[task] attributes is empty"
             raise ConfigError(
                 f"[task.loss] class_skip names {name!r}, which the networks are not told; {known}"
+            )
+
+
+def check_conditions(config: GanRun, pool: ClipPool) -> None:
+    """Refuses conditions that the clips do not have.
+
+    Raises:
+        ConfigError: The message names the condition.
+    """
+    for name in config.task.conditions:
+        if name not in pool.conditions:
+            known = f"they have {', '.join(pool.conditions)}" if pool.conditions else "they have none"
+            raise ConfigError(
+                f"[task] conditions names {name!r}, which the clips of [data] do not have: {known}"
             )
 
 
@@ -126,7 +142,8 @@ def _guesses(ear: Ear, sounds: SoundGenerator) -> bool:
     """Whether a critic guesses any labels."""
     with torch.no_grad():
         heard = ear.real(torch.zeros(_FEW_CLIPS, sounds.num_samples))
-        return bool(ear.critic(heard, sounds.labels(_FEW_CLIPS, {})).classes)
+        labels = sounds.labels(_FEW_CLIPS, {}) | blank(sounds.conditions, _FEW_CLIPS)
+        return bool(ear.critic(heard, ear.told(labels)).classes)
 
 
 def _grow(network: Generator | Critic, kind: str, stage: Stage) -> None:

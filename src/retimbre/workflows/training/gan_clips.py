@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import final
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from retimbre.core import random
@@ -27,10 +28,11 @@ class GanClips:
 
     def __init__(self, pool: ClipPool, config: GanRun, world: World) -> None:
         self.pool, self.config, self.world = pool, config, world
-        self.labels = pool.labels
+        self.labelled = torch.arange(len(pool))  # the clip whose labels each has
         if config.data.shuffled_labels:
-            order = torch.randperm(len(pool), generator=random.generator(config.seed, "shuffled labels"))
-            self.labels = {name: classes[order] for name, classes in pool.labels.items()}
+            self.labelled = torch.randperm(
+                len(pool), generator=random.generator(config.seed, "shuffled labels")
+            )
 
     def part(self, step: int, device: torch.device) -> ClipBatch:
         """This process's share of the batches of a step, 1 for the first."""
@@ -38,9 +40,11 @@ class GanClips:
         updates = torch.arange(self.config.task.loss.critic_steps)[:, None]
         rows = torch.arange(share.first, share.first + share.count)
         addresses = step * _MOST_ROWS + updates * share.total + rows
-        chance = random.uniform(self.config.seed, "gan clip", addresses.flatten(), 1)[:, 0]
-        chosen = (chance * len(self.pool)).long().view(addresses.shape)
-        return self._batch(chosen, self.labels, share, device)
+        chosen = self._drawn("gan clip", addresses)
+        wanted = None
+        if self.config.task.loss.independent_conditions:
+            wanted = self._labels(self._drawn("gan condition", addresses), device)
+        return ClipBatch(self.pool.audio(chosen).to(device), self._labels(chosen, device), share, wanted)
 
     def held_out(self, pool: ClipPool, device: torch.device) -> Sequence[ClipBatch]:
         """All clips of another pool, this process's portion of the batches."""
@@ -48,12 +52,14 @@ class GanClips:
         for rows in torch.arange(len(pool)).split(VALIDATION_BATCH):
             share = Share(int(rows[0]), len(rows), len(pool))
             audio = pool.audio(rows[None]).to(device)
-            labels = {name: classes[rows[None]].to(device) for name, classes in pool.labels.items()}
+            labels = pool.told(rows[None], device)
             batches.append(ClipBatch(audio, labels, share))
         return self.world.portion(batches)
 
-    def _batch(
-        self, rows: Tensor, labels: dict[str, Tensor], share: Share, device: torch.device
-    ) -> ClipBatch:
-        found = {name: classes[rows].to(device) for name, classes in labels.items()}
-        return ClipBatch(self.pool.audio(rows).to(device), found, share)
+    def _drawn(self, purpose: str, addresses: Int[Tensor, "updates batch"]) -> Int[Tensor, "updates batch"]:
+        """Clips, each by its address alone."""
+        chance = random.uniform(self.config.seed, purpose, addresses.flatten(), 1)[:, 0]
+        return (chance * len(self.pool)).long().view(addresses.shape)
+
+    def _labels(self, rows: Int[Tensor, "updates batch"], device: torch.device) -> dict[str, Tensor]:
+        return self.pool.told(self.labelled[rows], device)

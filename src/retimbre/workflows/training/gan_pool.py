@@ -9,6 +9,7 @@ on.
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Literal, final
 
 import torch
@@ -23,11 +24,14 @@ from retimbre.dsp.resample import resample
 from retimbre.gan.base import Classes
 from retimbre.gan.config import GanConfig
 from retimbre.workflows.training.census import TrainingCensus, counts_of
+from retimbre.workflows.training.envelope_clips import EnvelopeClips
 from retimbre.workflows.training.gan_run import GanDataConfig
 from retimbre.workflows.training.note_pool import PoolSettings, render_pool
 from retimbre.workflows.training.nsynth_notes import NSynthNotes
 
 Part = Literal["train", "valid", "test"]
+Table = Callable[[Int[Tensor, "*rows"]], Tensor]
+"""From the numbers of clips to the values of a condition, `[*rows, ...]`."""
 
 _FULL_SCALE = 32_767
 _SILENT_PEAK = 1e-4  # -80 dB
@@ -44,12 +48,14 @@ class ClipPool:
         classes: The names of the classes of each attribute.
         labels: The class of each clip.
         census: The clips, counted, by these attributes and others.
+        conditions: What makes the values of each condition of some clips.
     """
 
     samples: Int16[Tensor, "clips samples"]
     classes: Classes
     labels: dict[str, Int[Tensor, " clips"]]
     census: TrainingCensus
+    conditions: Mapping[str, Table] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         """Clips there are."""
@@ -58,6 +64,11 @@ class ClipPool:
     def audio(self, rows: Int[Tensor, "*rows"]) -> Float[Tensor, "*rows samples"]:
         """Clips in [-1, 1]."""
         return self.samples[rows].float() / _FULL_SCALE
+
+    def told(self, rows: Int[Tensor, "*rows"], device: torch.device) -> dict[str, Tensor]:
+        """The classes and conditions of clips, on a device."""
+        classes = {name: each[rows].to(device) for name, each in self.labels.items()}
+        return classes | {name: table(rows).to(device) for name, table in self.conditions.items()}
 
 
 def clip_pool(data: GanDataConfig, task: GanConfig, part: Part, *, most: int, seed: int) -> ClipPool:
@@ -72,6 +83,8 @@ def clip_pool(data: GanDataConfig, task: GanConfig, part: Part, *, most: int, se
         ConfigError: The clips have no such attribute.
         MissingExtra: The corpus `soundfont` is asked for, and FluidSynth is not there.
     """
+    if data.envelopes is not None:
+        return _of_envelopes(data.envelopes, task, part, most, seed)
     if data.nsynth is not None:
         return _of_nsynth(data.nsynth, data, task, part, most)
     return _of_set(data, task, part, most, seed) if data.set else _of_corpora(data, task, part, most, seed)
@@ -164,6 +177,28 @@ def _of_nsynth(source: NSynthNotes, data: GanDataConfig, task: GanConfig, part: 
     return ClipPool(_kept(audio[sounds], data, task.num_samples), classes, labels, census)
 
 
+def _of_envelopes(source: EnvelopeClips, task: GanConfig, part: Part, most: int, seed: int) -> ClipPool:
+    settings = source.settings(
+        _SPLITS[part], sample_rate=task.sample_rate, num_samples=task.num_samples, seed=seed
+    )
+    source.check_attributes(task.attributes, settings)
+    made = source.clips(_SPLITS[part], settings, most)
+    classes = {name: tuple(f"{value:g}" for value in settings.levels[name]) for name in task.attributes}
+    labels = {name: made.classes[name] for name in task.attributes}
+    counts = {"wave": counts_of(made.carriers)} | {
+        name: counts_of(names[place] for place in labels[name].tolist()) for name, names in classes.items()
+    }
+    census = TrainingCensus(most, task.num_samples / task.sample_rate, {}, counts)
+    conditions = {"sound": _table(made.sound), "envelope": _table(made.curve)}
+    return ClipPool(_integers(made.target), classes, labels, census, conditions)
+
+
+def _table(values: Float[Tensor, "clips samples"]) -> Table:
+    """A condition between -1 and 1, kept as integers."""
+    kept = _integers(values)
+    return lambda rows: kept[rows].float() / _FULL_SCALE
+
+
 def _counts(opened: RecordedSet, kept: Int[Tensor, " kept"]) -> dict[str, dict[str, int]]:
     """How many clips there are of each value of everything that is known of them."""
     columns = {name: opened.column(name) for name in ("label", *opened.attributes)}
@@ -180,4 +215,8 @@ def _kept(
     fitted = fit_length(audio, num_samples)
     fitted = normalise_peak(fitted) if data.peak or not data.set else fitted
     faded = fade_out(fitted, fraction=data.fade_out) if data.fade_out else fitted
-    return (faded.clamp(-1.0, 1.0) * _FULL_SCALE).round().to(torch.int16)
+    return _integers(faded)
+
+
+def _integers(values: Float[Tensor, "clips samples"]) -> Int16[Tensor, "clips samples"]:
+    return (values.clamp(-1.0, 1.0) * _FULL_SCALE).round().to(torch.int16)

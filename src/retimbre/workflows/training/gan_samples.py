@@ -38,7 +38,7 @@ def _samples(pool: ClipPool, trained: GanTask) -> Samples:
     """The clips of a pool, and generated ones with their labels."""
     sounds, rows = trained.sounds, torch.arange(min(len(pool), NUM_SAMPLES))
     latent = sounds.draw_latents(len(rows), seed=0, purpose="samples").to(trained.device)
-    labels = {name: classes[rows].to(trained.device) for name, classes in pool.labels.items()}
+    labels = pool.told(rows, trained.device)
     sounds.eval()
     with trained.average.applied():
         generated = sounds(latent, labels)

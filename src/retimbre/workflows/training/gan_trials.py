@@ -55,7 +55,7 @@ def _sorts(config: GanRun, stretch: _Stretch) -> Iterator[Trial]:
 def penalties_before(config: GanRun, step: int) -> int:
     """How many updates of the critics before a step take a penalty."""
     loss = config.task.loss
-    if loss.gradient_penalty == loss.r1 == loss.r2 == 0.0:
+    if loss.gradient_penalty == loss.condition_penalty == loss.r1 == loss.r2 == 0.0:
         return 0
     return (step - 1) * loss.critic_steps // loss.penalty_every
 

@@ -22,11 +22,10 @@ from torch import Tensor
 from retimbre.dsp.level import fit_length, peak
 from retimbre.dsp.resample import resample
 from retimbre.gan.base import Classes
-from retimbre.gan.sounds import load_generator
 from retimbre.workflows.evaluation.sets.clips import About, ClipLabels, ClipOptions, Clips
 from retimbre.workflows.evaluation.sets.embed import Progress, batches, ignore
 from retimbre.workflows.evaluation.sets.spool import SpooledClips, spooled
-from retimbre.workflows.generate.player import MANY, Player, drawn_classes
+from retimbre.workflows.generate.player import MANY, Player, drawn_classes, load_unconditioned
 
 # Sounds of a generator that is not held against anything; an interval over so many is narrow.
 _COUNT_ALONE = 1024
@@ -108,7 +107,7 @@ def _nearest(velocity: str, names: tuple[str, ...]) -> str:
 
 
 def _player(model: str, device: torch.device) -> Player:
-    return Player(load_generator(model).to(device), model, device=device)
+    return Player(load_unconditioned(model).to(device), model, device=device)
 
 
 def _about(player: Player, asked: _Asked, count: int, sample_rate: int, num_samples: int) -> About:

@@ -1,0 +1,116 @@
+"""What a network can be told of a clip beside classes: conditions, which are signals.
+
+A class says which of a few things is wanted; a condition says it sample by sample, or state by state:
+
+    history    the last samples of what was heard before the clip, `[samples]`; the clip goes on from there
+    sound      a sound of the clip's length, `[samples]`; the clip is that sound, reshaped
+    envelope   how loud the clip is to be at each of its samples, 0 to 1, `[samples]`
+    midi       which of the 88 keys of a piano are down in each of a row of states, and how hard they were struck, 0
+               to 1, and the pedal in a last column, `[states, 89]`
+
+Histories and sounds are audio. A network that works on spectrograms is told them as spectrograms, and one that works
+on samples as samples: each gets the features of its own representation, the generator of what it makes and a critic of
+what it hears. One array for all of them is what the study of conditional piano GANs handed its critics, which could
+only take it for something else.
+
+References:
+    The study: https://github.com/googleinterns/audio-synthesis
+    Isola et al. (2017), Image-to-image translation with conditional adversarial networks,
+        https://arxiv.org/abs/1611.07004
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor
+
+from retimbre.core.errors import ConfigError, near_miss
+from retimbre.gan.base import Labels
+from retimbre.representation.base import Representation
+from retimbre.representation.standardized import Standardized
+
+MIDI_WIDTH = 89
+"""Numbers in a state: 88 keys and the pedal."""
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """A condition that networks may be told.
+
+    Attributes:
+        is_audio: Whether a network gets features of its own representation instead of the values themselves.
+        is_aligned: Whether it has a value for each sample of the clip.
+        width: Numbers in each state; 0 where a state is one number.
+        command: Which command generates from it.
+    """
+
+    is_audio: bool
+    is_aligned: bool
+    width: int
+    command: str
+
+    def shape(self, length: int) -> tuple[int, ...]:
+        """Of the values of one clip."""
+        return (length, self.width) if self.width else (length,)
+
+
+CONDITIONS: dict[str, Condition] = {
+    "history": Condition(is_audio=True, is_aligned=False, width=0, command="generate continue"),
+    "sound": Condition(is_audio=True, is_aligned=True, width=0, command="generate envelope"),
+    "envelope": Condition(is_audio=False, is_aligned=True, width=0, command="generate envelope"),
+    "midi": Condition(is_audio=False, is_aligned=False, width=MIDI_WIDTH, command="generate midi"),
+}
+"""By their names in a run file."""
+
+
+def check_conditions(lengths: Mapping[str, int], num_samples: int) -> None:
+    """Refuses conditions that there are not, or of another length than the clip where they go along with it.
+
+    Args:
+        lengths: For each condition its samples or states.
+        num_samples: Of a clip.
+
+    Raises:
+        ConfigError: Names the condition.
+    """
+    for name, length in lengths.items():
+        if name not in CONDITIONS:
+            raise ConfigError(f"there is no condition {name!r}; {near_miss(name, CONDITIONS)}")
+        if not isinstance(length, int) or length < 1:
+            raise ConfigError(f"the condition {name!r} is {length} long; takes a whole number, 1 or more")
+        if CONDITIONS[name].is_aligned and length != num_samples:
+            raise ConfigError(
+                f"the condition {name!r} is {length} long, but a clip has {num_samples} samples; takes as many"
+            )
+
+
+def told_to(labels: Labels, representation: Representation) -> Labels:
+    """Labels as a network gets them that works on features of a representation."""
+    audio = {name for name in labels if name in CONDITIONS and CONDITIONS[name].is_audio}
+    return {name: representation.encode(each) if name in audio else each for name, each in labels.items()}
+
+
+def condition_shapes(
+    lengths: Mapping[str, int], representation: Representation
+) -> dict[str, tuple[int, ...]]:
+    """The shapes in which a network that works on features of a representation gets the conditions of one clip.
+
+    Raises:
+        ConfigError: Features of another length than the clip's cannot be scaled cell by cell.
+    """
+    cellwise = isinstance(representation, Standardized) and representation.statistics.mean.shape[-1] > 1
+    for name in lengths:
+        if cellwise and CONDITIONS[name].is_audio and not CONDITIONS[name].is_aligned:
+            raise ConfigError(
+                f"standardize is 'cell', but the condition {name!r} has other cells than a clip; takes 'bin' or none"
+            )
+    told = told_to(blank(lengths, 1), representation)
+    return {name: tuple(values.shape[1:]) for name, values in told.items()}
+
+
+def blank(lengths: Mapping[str, int], count: int) -> dict[str, Tensor]:
+    """Conditions of so many clips that say nothing: zeros."""
+    return {name: torch.zeros(count, *CONDITIONS[name].shape(length)) for name, length in lengths.items()}
