@@ -9,14 +9,15 @@ updates alone: neither what is prepared nor what is measured counts.
 
 Both are tuned alike: each has as many trials (TRIALS), which begin with its run file as it is and change what a
 training depends on most. Each trial trains for a tenth of the time, its sounds are held beside validation instruments,
-and the one of the least FAD is what the runs are made with, whose sounds are held beside test instruments.
+and the one of the least FAD is what the runs are made with. What a run comes to is its state of the least FAD beside
+validation instruments, the one that training would keep, and is told beside test instruments.
 
     python benchmarks/gan_toy.py OUT [--cpu-s 600] [--longer 3] [--seeds 0 1 2]
 
 Every trial and run leaves a file in OUT, named by all that it depends on, and one that is there is not repeated: to go
-on after an interruption, or to add seeds, run the same command again. Printed are what real sounds score, where every
-run ends, when the modern one first is as near as the progressive one ever gets and as well in tune as that was then,
-and the ratio of the two times.
+on after an interruption, or to add seeds, run the same command again. Printed are what real sounds score, what every
+run comes to, when the modern one first is as near to test instruments as what the progressive one comes to, and when
+it is as well in tune besides, and the ratios of these times.
 """
 
 import argparse
@@ -201,16 +202,17 @@ def measured_at_s(budget_s: float, number: int) -> list[float]:
 
 
 def run(config: GanRun, budget_s: float, number: int, part: Part) -> dict[str, Any]:
-    """Trains for a CPU time and returns how its sounds came nearer to those of a part."""
+    """Trains for a CPU time and returns how its sounds came nearer to those of a part, and to the one for choosing."""
     fitted = stretched(config, budget_s / all_steps_s(config))
     started, judge = prepared(fitted), Judge.of(fitted, part)
+    chooser = judge if part == "valid" else Judge.of(fitted, "valid")
     curve: list[Row] = []
     due_s = measured_at_s(budget_s, number)[:-1]  # the end is measured whenever it comes
 
     def measure(step: int, used_s: float) -> None:
-        row = {"cpu_s": used_s, "step": step, "clips": fitted.clips_after(step)} | judge.generated(
-            task_of(started)
-        )
+        row = {"cpu_s": used_s, "step": step, "clips": fitted.clips_after(step)}
+        row |= judge.generated(task_of(started))
+        row["valid_fad"] = row["fad"] if chooser is judge else chooser.generated(task_of(started))["fad"]
         print("  " + "  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
         curve.append(row)
 
@@ -277,32 +279,35 @@ def tuned(model: str, budget_s: float, folder: Path) -> Mapping[str, float]:
     return TRIALS[model][ends.index(min(ends))]
 
 
-def nearest(curve: Sequence[Row]) -> Row:
-    return min(curve, key=lambda row: row["fad"])
+def kept(curve: Sequence[Row]) -> Row:
+    """What a run comes to: its state of the least FAD beside validation instruments."""
+    return min(curve, key=lambda row: row["valid_fad"])
 
 
-def reached_s(curve: Sequence[Row], goal: Row) -> float:
-    """CPU seconds when a curve first is as near as a goal, and as well in tune; infinite if it never is."""
-    found = (row["cpu_s"] for row in curve if row["fad"] <= goal["fad"] and row["pitch"] >= goal["pitch"])
-    return next(found, float("inf"))
+def reached_s(curve: Sequence[Row], *, fad: float, pitch: float = 0.0) -> float:
+    """CPU seconds when a curve first is as near, and as well in tune; infinite if it never is."""
+    return next((row["cpu_s"] for row in curve if row["fad"] <= fad and row["pitch"] >= pitch), float("inf"))
 
 
 def report(found: dict[str, dict[int, Any]]) -> None:
-    """Prints where every run ends, and how much sooner the modern one is as near as the other ever gets."""
-    print(f"{'run':<20} seed  CPU s    clips  pitch    FAD    KAD  best FAD")
+    """Prints what every run comes to, and how much sooner the modern one is as near as the other."""
+    print(f"{'run':<20} seed  CPU s    clips  pitch    FAD    KAD | at its end: CPU s  pitch    FAD")
     for name, runs in found.items():
         for seed, result in runs.items():
-            end, best = result["curve"][-1], nearest(result["curve"])
+            end, best = result["curve"][-1], kept(result["curve"])
             print(
-                f"{name:<20} {seed:>4} {end['cpu_s']:>6.0f} {end['clips']:>8} {end['pitch']:>6.3f} {end['fad']:>6.2f} "
-                f"{end['kad']:>6.2f} {best['fad']:>9.2f}"
+                f"{name:<20} {seed:>4} {best['cpu_s']:>6.0f} {best['clips']:>8} {best['pitch']:>6.3f} "
+                f"{best['fad']:>6.2f} {best['kad']:>6.2f} | {end['cpu_s']:>18.0f} "
+                f"{end['pitch']:>6.3f} {end['fad']:>6.2f}"
             )
     for name, seed in itertools.product((PORT, f"{PORT} longer"), found[MODERN]):
-        goal = nearest(found[name][seed]["curve"])
-        modern_s = reached_s(found[MODERN][seed]["curve"], goal)
+        goal, curve = kept(found[name][seed]["curve"]), found[MODERN][seed]["curve"]
+        near_s = reached_s(curve, fad=goal["fad"])
+        tuned_s = reached_s(curve, fad=goal["fad"], pitch=goal["pitch"])
         print(
-            f"{name} seed {seed}: nearest at FAD {goal['fad']:.2f}, pitch {goal['pitch']:.3f} after "
-            f"{goal['cpu_s']:.0f} s; modern there after {modern_s:.0f} s, {goal['cpu_s'] / modern_s:.1f} times sooner"
+            f"{name} seed {seed}: FAD {goal['fad']:.2f}, pitch {goal['pitch']:.3f} after {goal['cpu_s']:.0f} s; modern "
+            f"as near after {near_s:.0f} s ({goal['cpu_s'] / near_s:.1f} times sooner), as well in tune besides after "
+            f"{tuned_s:.0f} s ({goal['cpu_s'] / tuned_s:.1f} times)"
         )
 
 

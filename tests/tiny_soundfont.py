@@ -6,10 +6,27 @@ tables that lead from a program number over an instrument to a sample (pdta), ea
 
 import math
 import struct
+from typing import NamedTuple
 
 RATE = 32_000
 PERIODS, PERIOD = 20, 64  # 500 Hz, which is 21 cents above B4, MIDI 71
 ROOT_KEY, CORRECTION_CENTS = 71, -21
+
+
+class LoopedWave(NamedTuple):
+    """A sample: 16-bit values, the first one of its loop and the one after its last, and what key it is."""
+
+    values: list
+    loop: tuple
+    rate: int
+    key: int
+    correction_cents: int
+
+
+def sine():
+    """The sample of every program, unless another is given."""
+    values = [round(20_000 * math.sin(2 * math.pi * place / PERIOD)) for place in range(PERIODS * PERIOD)]
+    return LoopedWave(values, (PERIOD, len(values) - PERIOD), RATE, ROOT_KEY, CORRECTION_CENTS)
 
 
 def chunk(name, content):
@@ -29,11 +46,12 @@ def named(text):
     return text.encode().ljust(20, b"\0")
 
 
-def write_tiny_soundfont(path, programs=(0,), name="Tiny"):
+def write_tiny_soundfont(path, programs=(0,), name="Tiny", wave=None):
     """Writes it."""
-    wave = [round(20_000 * math.sin(2 * math.pi * place / PERIOD)) for place in range(PERIODS * PERIOD)]
+    wave = wave or sine()
+    count = len(wave.values)
     samples = (
-        struct.pack(f"<{len(wave)}h", *wave) + b"\0" * 92
+        struct.pack(f"<{count}h", *wave.values) + b"\0" * 92
     )  # 46 silent samples follow, as the specification asks
     presets = [
         named(f"program {number}") + struct.pack("<HHHIII", number, 0, place, 0, 0, 0)
@@ -50,9 +68,7 @@ def write_tiny_soundfont(path, programs=(0,), name="Tiny"):
         b"imod": b"\0" * 10,
         b"igen": struct.pack("<HHHH", 54, 1, 53, 0) + b"\0" * 4,  # 54: loop while held; 53: the sample
         b"shdr": named("sine")
-        + struct.pack(
-            "<IIIIIBbHH", 0, len(wave), PERIOD, len(wave) - PERIOD, RATE, ROOT_KEY, CORRECTION_CENTS, 0, 1
-        )
+        + struct.pack("<IIIIIBbHH", 0, count, *wave.loop, wave.rate, wave.key, wave.correction_cents, 0, 1)
         + named("EOS")
         + b"\0" * 26,
     }

@@ -32,9 +32,12 @@ _VERBS = {
     "generate_interpolation": ("retimbre.workflows.generate.sets", "generate_interpolation"),
     "generate_grid": ("retimbre.workflows.generate.sets", "generate_grid"),
     "generate_midi": ("retimbre.workflows.generate.midi", "generate_midi"),
+    "generate_envelope": ("retimbre.workflows.generate.envelope.reshape", "generate_envelope"),
     "measure": ("retimbre.workflows.evaluation.sets.folders", "measure_sounds"),
     "evaluate": ("retimbre.workflows.evaluation.inversion.knobs", "evaluate"),
     "export_onnx": ("retimbre.workflows.export.onnx", "export_onnx"),
+    "export_sfz": ("retimbre.workflows.export.sfz.export", "export_sfz"),
+    "export_hf": ("retimbre.workflows.export.audiofolder.export", "export_hf"),
     "examine": ("retimbre.workflows.doctor", "examine"),
     "names": ("retimbre.workflows.catalogs", "names"),
 }

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import torch
 
+from retimbre.core.config import build
+from retimbre.gan.config import GanConfig
+from retimbre.gan.sounds import SoundGenerator, save_generator
 from retimbre.listening.base import FittedEmbedder
 from retimbre.matching.inverter import Inverter, InverterConfig, save_inverter
 
@@ -66,3 +69,23 @@ def test_a_model_whose_features_jump_is_written_with_one_line_of_warning(run, tm
 def test_an_unknown_operator_set_is_refused_before_anything_is_read(run, tmp_path: Path) -> None:
     status, _, errors = run("export", "onnx", "nothing", "--out", tmp_path, "--opset", "5")
     assert (status, errors) == (2, "error: opset is 5, but takes 18 to 21\n")
+
+
+def test_a_generator_whose_sound_is_searched_for_is_refused_in_one_line(run, tmp_path: Path) -> None:
+    table = {
+        "generator": {"kind": "dense", "width": 4},
+        "critics": [{"network": {"kind": "dense"}}],
+        "representation": "mag",
+        "settings": {"n_fft": 64, "hop_length": 16},
+        "num_samples": 256,
+        "latent_dim": 2,
+    }
+    save_generator(
+        tmp_path / "loud.safetensors", SoundGenerator(build(GanConfig, table, "task"), {}), facts={}
+    )
+    status, output, errors = run("export", "onnx", tmp_path / "loud.safetensors", "--out", tmp_path / "out")
+    assert (status, output) == (2, "")
+    assert errors.splitlines()[-1] == (
+        "error: loud: makes 'mag', which no graph turns to sound; --network-only exports the network that makes these "
+        "features"
+    )

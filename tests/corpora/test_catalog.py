@@ -7,7 +7,17 @@ from retimbre.workflows.catalogs import names
 
 
 def test_the_corpora_are_those_that_were_promised():
-    promised = {"synth", "folder", "nsynth", "maestro", "speech-commands", "notes", "envelopes", "soundfont"}
+    promised = {
+        "synth",
+        "folder",
+        "nsynth",
+        "maestro",
+        "speech-commands",
+        "notes",
+        "envelopes",
+        "soundfont",
+        "performances",
+    }
     assert set(CORPORA) == promised
 
 

@@ -20,6 +20,7 @@ from retimbre.corpora.envelopes.corpus import (
     one_hot,
     time_index,
 )
+from retimbre.corpora.envelopes.curves import drawn_curves
 from retimbre.corpora.envelopes.on_disk import EnvelopeSet
 from retimbre.data.dataset import RecordedSet
 from retimbre.data.manifest import read_header
@@ -296,3 +297,27 @@ def test_the_census_counts_the_set_and_misses_what_is_not_there(tmp_path):
     assert sum(count for name, count in census.labels.items() if name.startswith("attack")) == 50
     (tmp_path / SIDE_ARRAYS_FILE).unlink()
     assert len(check_dataset(tmp_path).problems) == 5
+
+
+def test_a_drawn_curve_lies_between_0_and_1_and_does_not_depend_on_its_batch():
+    whole, some = drawn_curves(3, torch.arange(200), 500), drawn_curves(3, torch.tensor([150, 7]), 500)
+    assert float(whole.min()) >= 0.0
+    assert float(whole.max()) <= 1.0
+    torch.testing.assert_close(whole[[150, 7]], some, rtol=0, atol=0)
+
+
+def test_drawn_curves_reach_the_faint_and_have_both_slopes_and_jumps():
+    curves = drawn_curves(0, torch.arange(200), 500)
+    # A quarter of the levels lies between -40 and -20 dB, where evenly drawn ones would be a tenth of the time.
+    assert 0.15 < float((curves < 0.1).double().mean()) < 0.45
+    steps = curves.diff(dim=1).abs()
+    assert float((steps.amax(dim=1) > 0.2).double().mean()) > 0.5  # most have a jump somewhere
+    assert float((steps.amax(dim=1) < 0.05).double().mean()) > 0.005  # and some have none
+
+
+def test_a_pulse_and_a_modulated_sine_are_drawn_anew_for_every_example():
+    phase = (torch.arange(128, dtype=torch.float64) / 128).expand(4, 128)
+    course = Course(phase, torch.full((4,), 1 / 128, dtype=torch.float64), 0, torch.arange(4))
+    for name in ("pulse", "fm", "wavetable"):
+        wave = CARRIERS[name](course)
+        assert min(float((wave[i] - wave[j]).abs().max()) for i in range(4) for j in range(i)) > 0.05

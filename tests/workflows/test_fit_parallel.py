@@ -78,6 +78,15 @@ def run_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process that nothing disturbs makes of the run file, for all that has to come to the same."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    (folder / "tiny.toml").write_text(TINY)
+    train(folder / "tiny.toml", folder / "run", device="cpu")
+    return folder / "run"
+
+
 def rows(folder: Path) -> dict[tuple[str, ...], float]:
     """The journal: step, split and name to value."""
     lines = list(csv.reader((folder / "journal.csv").open()))[1:]
@@ -108,16 +117,15 @@ def test_two_processes_write_the_journal_of_one(model: str, run_file: Path, tmp_
 @pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3)])
 def test_a_run_goes_on_with_another_number_of_processes(
-    before: int, after: int, run_file: Path, tmp_path: Path
+    before: int, after: int, run_file: Path, unbroken: Path, tmp_path: Path
 ) -> None:
-    train(run_file, tmp_path / "unbroken", device="cpu")
     out = tmp_path / "broken"
     for count, overrides in ((before, ["train.steps=10"]), (after, [])):
         if count == 1:
             train(run_file, out, overrides=overrides, device="cpu")
         else:
             assert train_together(count, run_file, out, *overrides)[0].error is None
-    assert rows(out) == pytest.approx(rows(tmp_path / "unbroken"), rel=TOLERANCE)
+    assert rows(out) == pytest.approx(rows(unbroken), rel=TOLERANCE)
 
 
 @pytest.mark.slow
@@ -203,9 +211,8 @@ def die_at_step_12(run_file: Path, out: Path) -> dict[str, Any]:
 
 
 def test_when_a_process_is_killed_the_other_ends_with_one_line_and_the_run_goes_on(
-    run_file: Path, tmp_path: Path
+    run_file: Path, unbroken: Path, tmp_path: Path
 ) -> None:
-    train(run_file, tmp_path / "unbroken", device="cpu")
     survivor, _ = in_processes(2, die_at_step_12, run_file, tmp_path / "run")
     assert isinstance(survivor.error, RetimbreError)
     assert "lost touch with another" in str(survivor.error)
@@ -214,7 +221,7 @@ def test_when_a_process_is_killed_the_other_ends_with_one_line_and_the_run_goes_
     assert max(map(int, kept)) == 11
     manifest = train(run_file, tmp_path / "run", device="cpu")
     assert manifest["finished"]
-    assert rows(tmp_path / "run") == pytest.approx(rows(tmp_path / "unbroken"), rel=TOLERANCE)
+    assert rows(tmp_path / "run") == pytest.approx(rows(unbroken), rel=TOLERANCE)
 
 
 KILLS_ITSELF = """

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from retimbre.gan.base import Critic, Form, Generator, Stage
+from retimbre.gan.base import Critic, Form, Generator, Labels, Stage
+from retimbre.gan.conditions import condition_shapes
 from retimbre.gan.hearing import critic_representation
 from retimbre.gan.sounds import own_representation, shape_of
 from retimbre.workflows.training.gan_checks import check_labels
@@ -26,7 +27,7 @@ META = torch.device("meta")
 
 def device_of(config: GanRun) -> torch.device:
     """Where networks are built: a harmonic generator computes from the pitches, so it needs numbers."""
-    return torch.device("cpu") if config.task.generator.kind == "harmonic" else META
+    return torch.device("cpu") if config.task.generator.kind in ("harmonic", "midi-harmonic") else META
 
 
 def classes_of(config: GanRun) -> dict[str, tuple[str, ...]]:
@@ -47,14 +48,23 @@ def networks_of(config: GanRun) -> tuple[Generator, list[tuple[Critic, bool]]]:
     made = shape_of(own, task.num_samples)
     heard = [critic_representation(task, entry) for entry in task.critics]
     shapes = [made if each is None else shape_of(each, task.num_samples) for each in heard]
+    told = [condition_shapes(task.conditions, own if each is None else each) for each in heard]
+    of_own = condition_shapes(task.conditions, own)
     with device_of(config):
-        generator = task.generator.build(Form(made, classes, task.latent_dim))
+        generator = task.generator.build(Form(made, classes, task.latent_dim, of_own))
         networks = [
-            entry.network.build(Form(shape, classes))
-            for entry, shape in zip(task.critics, shapes, strict=True)
+            entry.network.build(Form(shape, classes, conditions=conditions))
+            for entry, shape, conditions in zip(task.critics, shapes, told, strict=True)
         ]
     critics = [(critic, each is None) for critic, each in zip(networks, heard, strict=True)]
     return generator, critics
+
+
+def labels_of(network: Generator | Critic, rows: int) -> Labels:
+    """The first class of everything, and conditions that say nothing."""
+    form = network.form
+    classes = {name: torch.zeros(rows, dtype=torch.int64) for name in form.classes}
+    return classes | {name: torch.zeros(rows, *shape) for name, shape in form.conditions.items()}
 
 
 def stages_of(config: GanRun) -> Iterator[tuple[Stage | None, int]]:
@@ -102,13 +112,10 @@ def test_the_networks_of_a_gan_fit_what_they_make_and_hear_at_every_scale(path: 
     generator, critics = networks_of(config)
     device = device_of(config)
     for stage, rows in stages_of(config):
-        labels = {
-            name: torch.zeros(rows, dtype=torch.int64, device=device) for name in generator.form.classes
-        }
         if stage is not None:
             generator.grow(stage)
         with device:
-            made = generator(torch.zeros(rows, config.task.latent_dim), labels)
+            made = generator(torch.zeros(rows, config.task.latent_dim), labels_of(generator, rows))
         assert generator.enlarge(made).shape == (rows, *generator.form.shape)
         for critic, shares in critics:
             if stage is not None and shares:
@@ -116,7 +123,7 @@ def test_the_networks_of_a_gan_fit_what_they_make_and_hear_at_every_scale(path: 
             with device:
                 shown = critic.reduce(torch.zeros(rows, *critic.form.shape))
                 assert not shares or shown.shape == made.shape
-                assert critic(shown, labels).score.shape == (rows,)
+                assert critic(shown, labels_of(critic, rows)).score.shape == (rows,)
 
 
 @every_gan

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,18 +33,45 @@ ema_decay = 0.9
 """
 
 
-@pytest.fixture
-def run_files(tmp_path: Path) -> tuple[Path, ...]:
-    paths = tuple(tmp_path / f"{model}.toml" for model in ("conv1", "conv2"))
+SMALL = contest.Budget(("data.validation_clips=32",), control_steps=0, test_clips=256, audio_clips=8)
+
+
+def written_run_files(folder: Path) -> tuple[Path, ...]:
+    paths = tuple(folder / f"{model}.toml" for model in ("conv1", "conv2"))
     for path in paths:
         path.write_text(TINY.format(model=path.stem))
     return paths
 
 
 @pytest.fixture
+def run_files(tmp_path: Path) -> tuple[Path, ...]:
+    return written_run_files(tmp_path)
+
+
+@pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = contest.Budget(("data.validation_clips=32",), control_steps=0, test_clips=256, audio_clips=8)
-    monkeypatch.setitem(BUDGETS, "smoke", small)
+    monkeypatch.setitem(BUDGETS, "smoke", SMALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Continued:
+    """A study that was stopped before it began and then continued to its end, and what both sessions returned."""
+
+    out: Path
+    run_files: tuple[Path, ...]
+    stopped: dict[str, Any]
+    whole: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def continued(tmp_path_factory: pytest.TempPathFactory) -> Continued:
+    """Four networks are trained once for all tests that look at what a study finds or leaves."""
+    folder = tmp_path_factory.mktemp("continued")
+    run_files, out = written_run_files(folder), folder / "study"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(BUDGETS, "smoke", SMALL)
+        stopped = study_matching(out, StudyOptions(run_files, "smoke", minutes=1e-6))
+        return Continued(out, run_files, stopped, study_matching(out, StudyOptions(run_files, "smoke")))
 
 
 def test_the_run_files_of_the_paper_are_those_that_the_study_runs() -> None:
@@ -67,35 +95,29 @@ def test_all_entrants_hear_the_same_number_of_clips_and_controls_differ_in_their
         assert dataclasses.replace(control.config, data=straight) == model.config
 
 
-def test_a_network_stands_above_its_control_and_the_control_at_chance(
-    run_files: tuple[Path, ...], small: None, tmp_path: Path
-) -> None:
-    result = study_matching(tmp_path / "study", StudyOptions(run_files, "smoke"))
+def test_a_network_stands_above_its_control_and_the_control_at_chance(continued: Continued) -> None:
+    result, out = continued.whole, continued.out
     assert [row["name"] for row in result["models"]] == ["conv1", "conv2"]
     for row in result["models"]:
         assert row["low"] > 51
         # The mean over 256 clips and nine knobs varies by 0.6 where nothing is known.
         assert abs(row["control"] - 50) < 3
         assert 1 <= row["above_control"] <= row["observable"] <= 9
-    table = list(csv.DictReader((tmp_path / "study" / "table.csv").open()))
+    table = list(csv.DictReader((out / "table.csv").open()))
     assert [row["name"] for row in table] == ["conv1", "conv2"]
-    knobs = list(csv.DictReader((tmp_path / "study" / "knobs.csv").open()))
+    knobs = list(csv.DictReader((out / "knobs.csv").open()))
     assert len(knobs) == 18
-    assert json.loads((tmp_path / "study" / "study.json").read_text()) == result
-    assert "`conv1`" in (tmp_path / "study" / "report.md").read_text()
+    assert json.loads((out / "study.json").read_text()) == result
+    assert "`conv1`" in (out / "report.md").read_text()
 
 
-def test_a_stopped_study_goes_on_and_trains_nothing_twice(
-    run_files: tuple[Path, ...], small: None, tmp_path: Path
-) -> None:
-    out = tmp_path / "study"
-    first = study_matching(out, StudyOptions(run_files, "smoke", minutes=1e-6))
-    assert first["unfinished"] == ["conv1", "conv2"]
-    whole = study_matching(out, StudyOptions(run_files, "smoke"))
+def test_a_stopped_study_goes_on_and_trains_nothing_twice(continued: Continued, small: None) -> None:
+    out = continued.out
+    assert continued.stopped["unfinished"] == ["conv1", "conv2"]
     journals = {path: path.read_bytes() for path in out.rglob("journal.csv")}
     marks = {path: path.stat().st_mtime_ns for path in out.rglob("marks.safetensors")}
     assert len(journals) == len(marks) == 4
-    assert study_matching(out, StudyOptions(run_files, "smoke")) == whole
+    assert study_matching(out, StudyOptions(continued.run_files, "smoke")) == continued.whole
     assert journals == {path: path.read_bytes() for path in out.rglob("journal.csv")}
     assert marks == {path: path.stat().st_mtime_ns for path in out.rglob("marks.safetensors")}
 

@@ -1,5 +1,6 @@
-"""Laws of the parts of a study: they run side by side, and Ctrl-C ends all of them."""
+"""Laws of the parts of a study: one that crashes stops no other, and Ctrl-C ends all of them."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -8,6 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from retimbre.core.errors import ConfigError
+from retimbre.workflows.study.jobs import run_jobs
 
 # Six parts of a minute each, two at a time, ended by Ctrl-C as the program does it.
 STUDY = """
@@ -39,6 +43,51 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit("interrupted")
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Crashing:
+    """A part that may end by an error."""
+
+    name: str
+    error: Exception | None = None
+
+    def run(self) -> str:
+        if self.error:
+            raise self.error
+        return f"{self.name}: done"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_part_that_crashes_stops_no_other_however_many_run_side_by_side(workers: int) -> None:
+    told: list[str] = []
+    jobs = [
+        Crashing("refused", ConfigError("too few clips")),
+        Crashing("broken", ZeroDivisionError("division by zero")),
+        Crashing("silent", RuntimeError()),
+        Crashing("whole"),
+    ]
+    failures = run_jobs(jobs, workers, told.append)
+    # A mistake of the program is called by its name, since nobody wrote its line to be read alone.
+    expected = [
+        "broken: ZeroDivisionError: division by zero",
+        "refused: too few clips",
+        "silent: RuntimeError",
+    ]
+    assert sorted(failures) == expected
+    assert sorted(told) == [*(f"failed: {line}" for line in expected), "whole: done"]
+
+
+def test_ctrl_c_is_no_crash_of_a_part() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Interrupted:
+        name: str
+
+        def run(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs([Interrupted("a"), Crashing("b")], 1, print)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl-C is no signal to a group of processes")

@@ -2,7 +2,11 @@
 
 import csv
 import dataclasses
+import html
 import json
+import re
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,16 +21,22 @@ from retimbre.workflows.study.representations.judge import COLUMNS, judge, yards
 from retimbre.workflows.study.representations.marks import kept_marks
 from retimbre.workflows.study.representations.models import MODELS, chosen_models
 from retimbre.workflows.study.representations.pace import Pace, pace_of
+from retimbre.workflows.study.representations.spent import CoreClock, add_session, core_seconds
 from retimbre.workflows.study.representations.standing import joined, standings
 from retimbre.workflows.study.representations.study import (
     RepresentationsOptions,
+    conclude,
     partial_failure,
     plan_of,
     study_representations,
 )
-from retimbre.workflows.study.representations.table import FLOOR, TRAINED, UNTRAINED
+from retimbre.workflows.study.representations.table import FLOOR, TRAINED, UNTRAINED, flat, shown
 from retimbre.workflows.study.representations.transforms import TRANSFORMS, chosen_transforms
 from retimbre.workflows.study.representations.trials import best_setting, read_trials
+from retimbre.workflows.training.gan_run import GanRun
+from retimbre.workflows.training.run import read_run
+
+RUNS = Path(__file__).parents[2] / "runs"
 
 TINY = Budget(
     name="tiny",
@@ -78,6 +88,27 @@ def test_every_model_has_as_many_trials_and_each_is_a_run(budget):
         assert changed[0] == plain
         assert all(run != plain for run in changed[1:])
     assert counts == {budget.num_trials}
+
+
+def test_the_port_weighs_the_terms_of_its_game_as_the_run_file_of_system_c_does():
+    published = read_run(RUNS / "sony2020" / "mag-if.toml", ())
+    port = Contestant(MODELS["progressive"], TRANSFORMS["mag-if"], BUDGETS["cpu"]).run((8,) * 5, {}, seed=0)
+    assert isinstance(published, GanRun)
+    ours, theirs = port.task.loss, published.task.loss
+    terms = ("gradient_penalty", "drift", "class_weight_critic", "class_weight_generator")
+    # The run file writes 10/12 with three digits.
+    assert [getattr(ours, name) for name in terms] == pytest.approx(
+        [getattr(theirs, name) for name in terms], rel=1e-3
+    )
+    assert (ours.kind, ours.reduction, ours.critic_steps) == (
+        theirs.kind,
+        theirs.reduction,
+        theirs.critic_steps,
+    )
+    # That program's class losses are means of weight 10 beside sums over a batch, so the batch is part of the ratio.
+    assert port.train.batch_size * ours.class_weight_critic == pytest.approx(10.0)
+    assert port.train.batch_size == published.train.batch_size
+    assert port.train.learning_rate == published.train.learning_rate
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (2.0, 2.0, 2.0, 3.0, 3.0)])
@@ -196,6 +227,13 @@ def test_an_embedder_that_takes_an_untrained_network_for_real_notes_ranks_nobody
     assert "untrained a/mel" in found.ranking.says[0]
 
 
+def test_nobody_is_ranked_before_real_notes_are_judged():
+    rows = [_row(UNTRAINED, "x", None, 90.0), _row(TRAINED, "x", 0, 3.0)]
+    found = standings(rows)
+    assert found.ranking.places == {}
+    assert "judged yet" in found.ranking.says[0]
+
+
 def test_the_interval_of_several_seeds_holds_the_intervals_of_all():
     some = [{"value": 1.0, "low": 0.5, "high": 1.5}, {"value": 3.0, "low": 2.0, "high": 3.5}]
     assert joined(some) == {"value": 2.0, "low": 0.5, "high": 3.5}
@@ -248,6 +286,25 @@ def test_the_trial_that_came_nearest_is_gone_on_with_and_none_is_made_twice(tmp_
     assert [row["kad"] for row in read_trials(tmp_path / "trials.json")] == [4.0, 3.0]
 
 
+def test_what_the_processor_spent_adds_up_over_sessions_and_is_not_told_where_one_was_killed(tmp_path):
+    for count in (2, 3):
+        clock = CoreClock()
+        clock.begin(None)
+        for _ in range(count):
+            torch.linalg.svd(torch.randn(128, 128))
+            clock.tick(None)
+        add_session(tmp_path, clock)
+        assert clock.updates == count
+        assert clock.seconds > 0.0
+    told = core_seconds(tmp_path, 5)
+    assert told is not None
+    # Rounded to a tenth of a second.
+    assert told >= clock.seconds - 0.05
+    # The run made six updates, so a session of one is missing.
+    assert core_seconds(tmp_path, 6) is None
+    assert core_seconds(tmp_path / "other", 5) is None
+
+
 def test_a_folder_of_another_budget_is_refused_and_one_of_more_seeds_is_not(tmp_path):
     (tmp_path / "budget.json").write_text(json.dumps({"name": "other"}))
     with pytest.raises(ExistsError, match=r"holds a study that differs in .*train_s"):
@@ -287,6 +344,85 @@ def test_the_smoke_budget_takes_half_an_hour_and_the_cpu_budget_four_hours_on_tw
     assert 0.7 * 14_400 < cpu.predicted_s(2) <= 14_400
 
 
+def test_no_part_is_begun_when_the_time_is_over(tmp_path):
+    plan = plan_of(tmp_path, RepresentationsOptions(TINY, ("progressive",), ("mfcc", "mel"), minutes=1e-9))
+    time.sleep(0.01)
+    assert [job.run() for job in plan.jobs] == [
+        f"{name}: stopped, to be continued"
+        for name in ("real/real", "real/mfcc", "real/mel", "progressive/mfcc", "progressive/mel")
+    ]
+    assert plan.unfinished == [job.name for job in plan.jobs]
+    assert not list(tmp_path.iterdir())
+
+
+# The page
+
+
+def _write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def _page(out, *, is_judged):
+    """The text of the page of a study whose one contestant is judged, or in which nothing is done yet."""
+    plan = plan_of(out, RepresentationsOptions(TINY, ("progressive",), ("mfcc",)))
+    if is_judged:
+        figures = {name: {"value": 0.5, "low": 0.4, "high": 0.6, "n": 24} for name in COLUMNS}
+        sizes = dict.fromkeys(("images", "steps", "best_step", "parameters", "critic_parameters"), 9)
+        times = {"seconds": 50.2, "core_seconds": 41.6, "generation_ms": 1.0, "inversion_ms": 2.0}
+        about = {**sizes, **times, "features": [1, 20, 32], "setting": {}}
+        for path in (plan.floor.path, plan.ceilings[0].path, plan.cells[0].untrained_file):
+            _write(path, {"facts": {}, "figures": figures, "about": {}})
+        _write(plan.cells[0].marks_file(0), {"facts": {}, "figures": figures, "about": about})
+        trials = [({}, 2.0), ({"train.learning_rate": 1e-3}, 3.0)]
+        rows = [{"changes": changes, "kad": kad, "steps": 9} for changes, kad in trials]
+        _write(plan.cells[0].trials_folder / "trials.json", rows)
+    conclude(out, plan, [])
+    return html.unescape((out / "report.html").read_text())
+
+
+def test_the_page_of_a_study_in_which_nothing_is_done_has_no_empty_sections(tmp_path):
+    page = _page(tmp_path, is_judged=False)
+    assert re.findall(r"<h2><bdi>(.*?)</bdi></h2>", page) == ["How it was done"]
+    assert "Not finished: real/real, real/mfcc, progressive/mfcc." in page
+
+
+def test_the_page_is_plain_text_names_a_single_seed_and_says_that_a_setting_is_as_it_was(tmp_path):
+    page = _page(tmp_path, is_judged=True)
+    assert "`" not in page[page.index("<body>") :]
+    assert " Seed 0." in page
+    assert "Seeds" not in page
+    assert "Not finished" not in page
+    rows = re.findall(r"<tr>(.*?)</tr>", page, flags=re.DOTALL)
+    cells = [re.findall(r"<bdi>(.*?)</bdi>", row) for row in rows]
+    assert ["progressive/mfcc", "as it is", "9", "2"] in cells
+    assert ["progressive/mfcc", "learning_rate 0.001", "9", "3"] in cells
+    costs = next(row for row in cells if "1 x 20 x 32" in row)
+    assert costs[-1] == "as it is"
+    assert "42" in costs  # seconds of a core
+    assert not any(cell == "" for row in cells for cell in row)
+
+
+def test_the_table_says_of_trainings_alone_what_their_setting_was():
+    about = {"setting": None, "features": None}
+    rows = [_row(FLOOR, "", None, 0.0) | about, _row(TRAINED, "a", 0, 1.0) | about | {"setting": {}}]
+    rows.append(rows[1] | {"setting": {"task.loss.r1": 50.0, "task.loss.r2": 50.0}})
+    assert [row["setting"] for row in flat(rows)] == ["", "as it is", "task.loss.r1=50 task.loss.r2=50"]
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"),
+    [
+        ((0.0833, 6.9e-18, 0.262), "0.0833 (0 to 0.262)"),
+        ((-1e-9, -2.0, 99.97), "0 (-2 to 100)"),
+        ((13218.4, -100.4, 2.8e6), "13,218 (-100 to 2,800,000)"),
+        ((None, None, None), "–"),
+    ],
+)
+def test_figures_are_shown_with_three_digits_whole_thousands_and_no_dust_of_rounding(figure, text):
+    assert shown(dict(zip(("value", "low", "high"), figure, strict=True))) == text
+
+
 # All of it
 
 
@@ -303,8 +439,8 @@ def done(tmp_path_factory):
 @pytest.mark.slow
 def test_a_study_whose_time_is_over_says_what_is_left_and_goes_on(done):
     _, _, stopped, result, told = done
-    assert stopped["unfinished"] == ["progressive/mfcc", "residual/mfcc"]
-    assert {row["what"] for row in stopped["rows"]} == {FLOOR, "real through it"}
+    assert stopped["unfinished"] == ["real/real", "real/mfcc", "progressive/mfcc", "residual/mfcc"]
+    assert stopped["rows"] == []
     assert result["unfinished"] == result["failed"] == []
     assert partial_failure(result) is None
     assert sum("in tune" in line for line in told) == 2
@@ -332,6 +468,7 @@ def test_floor_ceiling_untrained_and_trained_have_every_figure_in_table_and_page
     for row in (each for each in table if each["what"] == "trained"):
         batch = 12 if row["model"] == "progressive" else 32
         assert int(row["images"]) == batch * int(row["steps"])
+        assert float(row["core_seconds"]) > 0.0
         assert min(float(row["generation_ms"]), float(row["inversion_ms"]), float(row["parameters"])) > 0
         assert row["features"] == "1 x 20 x 32"
     page = (out / "report.html").read_text()

@@ -1,11 +1,10 @@
 """The entry of the command line: the tree of commands, and how a run of one ends.
 
 A command is a door: it turns words into arguments, calls one workflow and prints, and holds no logic of its own. Its
-module in this package has one of these forms:
+module in this package has one of two forms:
 
     render.py    def render(...): one command; its docstring is its help
-    export.py    app = typer.Typer(help=...): a group of commands, `retimbre export onnx` and so on
-    data/        a group with many commands: one module each, listed in data/group.py
+    data/        a group of commands, `retimbre data check` and so on: one module each, listed in data/group.py
 
 `COMMANDS` and `GROUPS` below list them, in the order of the help. Command modules import typer and this package only;
 everything heavy is imported inside the command functions, so that `retimbre --help` is instant. The help of a command
@@ -26,9 +25,10 @@ from typing import Annotated, Any
 import typer
 
 import retimbre
-from retimbre.cli import console, doctor, encode, export, listing, match, render, train
+from retimbre.cli import console, doctor, encode, listing, match, render, train
 from retimbre.cli.data import group as data
 from retimbre.cli.evaluate import group as evaluate
+from retimbre.cli.export import group as export
 from retimbre.cli.generate import group as generate
 from retimbre.cli.study import group as study
 from retimbre.core.errors import RetimbreError, UserError

@@ -90,4 +90,11 @@ CORPORA: dict[str, Corpus] = {
         citation="",
         labels="pitch, velocity, instrument, family, source",
     ),
+    "performances": Corpus(
+        description="Piano pieces drawn by chance with their MIDI, in MAESTRO's layout, played by a SoundFont",
+        command="retimbre data performances",
+        licence="that of the SoundFont (FluidR3 GM: MIT)",
+        citation="",
+        labels="keys and pedal, through retimbre data maestro",
+    ),
 }

@@ -231,6 +231,7 @@ def _reciprocal_energy(
         return torch.where(covered, 1.0 / torch.where(covered, energy, 1.0), 0.0)
 
 
+@functools.lru_cache(maxsize=256)
 def least_coverage(settings: StftSettings) -> float:
     """The least sum of squared windows over a sample of a clip, in units of the largest squared window.
 
@@ -248,6 +249,7 @@ def least_coverage(settings: StftSettings) -> float:
     return float(coverage[start : start + max(width, hop_length)].min())
 
 
+@functools.lru_cache(maxsize=256)
 def reach(settings: StftSettings, least: float) -> int:
     """How many samples after the middle of a frame the squared window is still `least` of its largest value."""
     after = _window_energy(settings)[settings.n_fft // 2 :]

@@ -18,6 +18,7 @@ from retimbre.representation.coordinates import (
     Polar,
 )
 from retimbre.representation.lapped import Mdct, Pqmf
+from retimbre.representation.learned_basis import LearnedBasis
 from retimbre.representation.magnitudes import Magnitude
 from retimbre.representation.mel import Mel, Mfcc
 from retimbre.representation.ragged import RaggedNsgt
@@ -72,6 +73,7 @@ REPRESENTATIONS: dict[str, Representation] = {
     "sony2020-cq-nsgt": Nsgt(convention="nsgt", mirrored=True, coordinates=InstantaneousFrequency(1e-10)),
     "mdct": Mdct(),
     "pqmf": Pqmf(),
+    "learned-basis": LearnedBasis(),
 }
 
 # What the setting `coordinates.kind` of an entry takes.

@@ -29,10 +29,20 @@ GENERATOR_CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "style": ((2, 15, 8), {"depths": [6, 4], "factors": [[4, 2], [1, 1]], "style_dim": 8}),
     "residual": ((2, 15, 8), {"channels": [8, 4], "group": 4, "embedding": 4}),
     "frames": ((2, 9, 8), {"width": 8, "depth": 2, "kernel": 3}),
+    "envelope": ((1, 128), {"channels": 4, "blocks": 1, "taps": 3}),
     "harmonic": (
         (1, 300),
         {"width": 8, "depth": 2, "hop_length": 32, "bands": 4, "partials": 8, "noise_bands": 3},
     ),
+    "history-wave": ((1, 256), {"channels": 2}),
+    "history-spec": ((2, 32, 16), {"channels": 2}),
+    "midi-wave": ((1, 1024), {"channels": 2}),
+    "midi-stft": ((2, 16, 8), {"channels": 1}),
+    "midi-harmonic": (
+        (1, 512),
+        {"width": 8, "depth": 1, "hop_length": 32, "bands": 3, "partials": 2},
+    ),
+    "told-frames": ((2, 9, 8), {"width": 8, "depth": 2, "kernel": 3}),
 }
 CRITIC_CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "dense": ((2, 7), {"width": 16}),
@@ -46,6 +56,26 @@ CRITIC_CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
         {"depths": [6, 4], "factors": [[4, 2], [1, 1]], "projection": True, "minibatch_group": 0},
     ),
     "residual": ((2, 15, 8), {"channels": [4, 8], "group": 4}),
+    "envelope": ((1, 128), {"channels": 4, "most_channels": 8}),
+    "history-wave": ((1, 256), {"channels": 2}),
+    "history-spec": ((2, 32, 16), {"channels": 2}),
+    "midi-wave": ((1, 1024), {"channels": 2}),
+    "midi-spec": ((2, 16, 8), {"channels": 2}),
+    "midi-stft": ((2, 16, 8), {"channels": 2}),
+    "told-frames": ((2, 9, 8), {"width": 8, "depth": 2, "kernel": 3, "frames_at_once": 3}),
+}
+
+# The conditions of those that have some, in the shape in which they get them.
+STATES = {"midi": (1024, 89)}
+SIGNALS: dict[str, dict[str, tuple[int, ...]]] = {
+    "envelope": {"sound": (1, 128), "envelope": (128,)},
+    "history-wave": {"history": (1, 128)},
+    "history-spec": {"history": (2, 32, 8)},
+    "midi-wave": STATES,
+    "midi-spec": STATES,
+    "midi-stft": STATES,
+    "midi-harmonic": STATES,
+    "told-frames": {"history": (2, 9, 4), **STATES},
 }
 
 # Without a pitch there is nothing that these could play.
@@ -55,14 +85,14 @@ ALWAYS_TOLD = {"harmonic"}
 IN_BETWEEN = Stage(1, 0.5)
 
 
-def form(shape: tuple[int, ...], *, told: bool) -> Form:
-    return Form(shape, CLASSES if told else {}, LATENT_DIM)
+def form(kind: str, shape: tuple[int, ...], *, told: bool) -> Form:
+    return Form(shape, CLASSES if told else {}, LATENT_DIM, SIGNALS.get(kind, {}))
 
 
 def generator(kind: str, *, told: bool = True) -> Generator:
     torch.manual_seed(0)
     shape, settings = GENERATOR_CASES[kind]
-    built = build(GENERATORS[kind], {"kind": kind, **settings}, kind).build(form(shape, told=told))
+    built = build(GENERATORS[kind], {"kind": kind, **settings}, kind).build(form(kind, shape, told=told))
     built.grow(IN_BETWEEN)
     return built
 
@@ -70,14 +100,21 @@ def generator(kind: str, *, told: bool = True) -> Generator:
 def critic(kind: str, *, told: bool = True, **more: Any) -> Critic:
     torch.manual_seed(0)
     shape, settings = CRITIC_CASES[kind]
-    built = build(CRITICS[kind], {"kind": kind, **settings, **more}, kind).build(form(shape, told=told))
+    built = build(CRITICS[kind], {"kind": kind, **settings, **more}, kind).build(form(kind, shape, told=told))
     built.grow(IN_BETWEEN)
     return built
 
 
-def labels(count: int, seed: int = 0) -> Labels:
+def labels(kind: str, count: int, seed: int = 0) -> Labels:
     source = torch.Generator().manual_seed(seed)
-    return {name: torch.randint(len(names), (count,), generator=source) for name, names in CLASSES.items()}
+    classes = {name: torch.randint(len(names), (count,), generator=source) for name, names in CLASSES.items()}
+    return classes | signals(kind, count)
+
+
+def signals(kind: str, count: int) -> Labels:
+    source = torch.Generator().manual_seed(4)
+    shapes = SIGNALS.get(kind, {})
+    return {name: torch.rand(count, *shape, generator=source) for name, shape in shapes.items()}
 
 
 def latents(count: int) -> Tensor:
@@ -110,14 +147,14 @@ def test_every_entry_of_the_catalog_is_put_to_the_tests() -> None:
 def test_a_generator_makes_what_it_was_built_for_of_any_number_of_rows(kind: str, told: bool) -> None:
     built = generator(kind, told=told).eval()
     for count in (1, 3):
-        made = built.enlarge(built(latents(count), labels(count) if told else {}))
+        made = built.enlarge(built(latents(count), labels(kind, count) if told else signals(kind, count)))
         assert made.shape == (count, *GENERATOR_CASES[kind][0])
         assert made.isfinite().all()
 
 
 @pytest.mark.parametrize("kind", sorted(GENERATOR_CASES))
 def test_what_a_generator_makes_of_a_row_depends_on_that_row_alone(kind: str) -> None:
-    built, told = generator(kind).eval(), labels(4)
+    built, told = generator(kind).eval(), labels(kind, 4)
     with torch.no_grad():
         together = built(latents(4), told)
         alone = built(latents(4)[2:3], rows(told, slice(2, 3)))
@@ -129,6 +166,7 @@ def test_what_a_generator_makes_of_a_row_depends_on_that_row_alone(kind: str) ->
 def test_a_generator_hears_its_latent_and_each_of_its_labels(kind: str) -> None:
     built = stirred(generator(kind)).eval()
     told = {"pitch": torch.tensor([0, 0, 2, 0]), "family": torch.tensor([0, 0, 0, 1])}
+    told |= {name: signal.expand(4, *signal.shape[1:]) for name, signal in signals(kind, 1).items()}
     latent = latents(2)[[0, 1, 0, 0]]
     with torch.no_grad():
         made = built(latent, told).flatten(1)
@@ -138,7 +176,7 @@ def test_a_generator_hears_its_latent_and_each_of_its_labels(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(CRITIC_CASES))
 def test_the_verdict_of_a_critic_in_use_depends_on_that_row_alone(kind: str) -> None:
-    built, told = critic(kind).eval(), labels(4)
+    built, told = critic(kind).eval(), labels(kind, 4)
     with torch.no_grad():
         together = built(features(kind, 4), told)
         alone = built(features(kind, 4)[1:2], rows(told, slice(1, 2)))
@@ -152,6 +190,7 @@ def test_the_verdict_of_a_critic_in_use_depends_on_that_row_alone(kind: str) -> 
 def test_a_critic_that_is_told_labels_minds_them(kind: str) -> None:
     built = stirred(critic(kind)).eval()
     claims = {"pitch": torch.tensor([0, 2, 0]), "family": torch.tensor([0, 0, 1])}
+    claims |= {name: signal.expand(3, *signal.shape[1:]) for name, signal in signals(kind, 1).items()}
     with torch.no_grad():
         score = built(features(kind, 1).expand(3, *CRITIC_CASES[kind][0]), claims).score
     assert float((score[1:] - score[0]).abs().min()) > 1e-6
@@ -159,7 +198,7 @@ def test_a_critic_that_is_told_labels_minds_them(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(CRITIC_CASES))
 def test_a_critic_without_labels_gives_a_score_and_no_classes(kind: str) -> None:
-    verdict = critic(kind, told=False)(features(kind, 3), {})
+    verdict = critic(kind, told=False)(features(kind, 3), signals(kind, 3))
     assert verdict.score.shape == (3,)
     assert verdict.classes == {}
 
@@ -167,7 +206,7 @@ def test_a_critic_without_labels_gives_a_score_and_no_classes(kind: str) -> None
 @pytest.mark.parametrize("kind", sorted(CRITIC_CASES))
 def test_every_weight_of_the_game_gets_a_finite_gradient(kind: str) -> None:
     # A penalty on the gradient is differentiated a second time.
-    built, told = stirred(critic(kind)), labels(3)
+    built, told = stirred(critic(kind)), labels(kind, 3)
     given = features(kind, 3).requires_grad_()
     score = built(given, told).score
     (slope,) = torch.autograd.grad(score.sum(), given, create_graph=True)
@@ -182,7 +221,7 @@ def test_every_weight_of_the_game_gets_a_finite_gradient(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(GENERATOR_CASES))
 def test_every_weight_of_a_generator_gets_a_finite_gradient(kind: str) -> None:
     built = stirred(generator(kind))
-    built(latents(3), labels(3)).square().mean().backward()
+    built(latents(3), labels(kind, 3)).square().mean().backward()
     for name, weights in built.named_parameters():
         assert weights.grad is not None, name
         assert weights.grad.isfinite().all(), name
@@ -192,8 +231,8 @@ def test_every_weight_of_a_generator_gets_a_finite_gradient(kind: str) -> None:
 def test_the_game_can_be_played_in_bfloat16(kind: str) -> None:
     made, judge = generator(kind), critic(kind)
     with torch.autocast("cpu", torch.bfloat16):
-        fake = made(latents(3), labels(3))
-        score = judge(features(kind, 3), labels(3)).score
+        fake = made(latents(3), labels(kind, 3))
+        score = judge(features(kind, 3), labels(kind, 3)).score
     (fake.float().square().mean() + score.float().mean()).backward()
     assert fake.isfinite().all()
     assert score.isfinite().all()
@@ -211,11 +250,13 @@ def test_equal_seeds_draw_equal_weights_and_weights_are_all_there_is_to_it(kind:
     assert all(torch.equal(state[name], tensor) for name, tensor in second.state_dict().items())
     torch.manual_seed(7)
     settings = {"kind": kind, **GENERATOR_CASES[kind][1]}
-    other = build(GENERATORS[kind], settings, kind).build(form(GENERATOR_CASES[kind][0], told=True)).eval()
+    other = (
+        build(GENERATORS[kind], settings, kind).build(form(kind, GENERATOR_CASES[kind][0], told=True)).eval()
+    )
     other.grow(IN_BETWEEN)
     other.load_state_dict(copy.deepcopy(state))
     with torch.no_grad():
-        assert torch.equal(other(latents(2), labels(2)), first(latents(2), labels(2)))
+        assert torch.equal(other(latents(2), labels(kind, 2)), first(latents(2), labels(kind, 2)))
 
 
 @pytest.mark.parametrize("kind", sorted(set(GENERATOR_CASES) & set(CRITIC_CASES)))

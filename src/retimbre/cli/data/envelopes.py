@@ -32,7 +32,9 @@ def envelopes(
     sample_rate: Annotated[int, typer.Option(min=1, help="Samples per second.")] = 16000,
     carriers: Annotated[
         list[str],
-        typer.Option(help="sine, sawtooth, square, inverted-sawtooth, triangle, wavetable or noise."),
+        typer.Option(
+            help="sine, sawtooth, square, inverted-sawtooth, triangle, wavetable, pulse, fm or noise."
+        ),
     ] = _WAVES,
     pitch_low: Annotated[
         float,

@@ -12,6 +12,7 @@ from retimbre.cli.data import (
     maestro,
     notes,
     nsynth,
+    performances,
     soundfont,
     speech_commands,
     synth,
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "notes": notes.notes,
     "envelopes": envelopes.envelopes,
     "soundfont": soundfont.soundfont,
+    "performances": performances.performances,
     "check": check.check,
 }
 

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from retimbre.cli import console
-from retimbre.cli.generate import grid, interpolate, midi, random, scale
+from retimbre.cli.generate import continue_, envelope, grid, interpolate, midi, random, scale
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "random": random.random,
@@ -18,6 +18,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "interpolate": interpolate.interpolate,
     "grid": grid.grid,
     "midi": midi.midi,
+    "envelope": envelope.envelope,
+    "continue": continue_.continue_,
 }
 EARLIER_NAMES = {"interpolation": "interpolate", "from_midi": "midi"}
 

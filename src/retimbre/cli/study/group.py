@@ -5,9 +5,10 @@ from typing import Any
 
 import typer
 
-from retimbre.cli.study import listening, matching, phase, representations, snr_pesq, timing
+from retimbre.cli.study import basis, listening, matching, phase, representations, snr_pesq, timing
 
 COMMANDS: dict[str, Callable[..., Any]] = {
+    "basis": basis.basis,
     "listening": listening.listening,
     "matching": matching.matching,
     "phase": phase.phase,

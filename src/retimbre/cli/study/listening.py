@@ -16,7 +16,8 @@ def listening(
         list[str] | None,
         typer.Argument(
             metavar="[SYSTEM]...",
-            help="What is compared: NAME=FOLDER, a folder of sounds, or an inverter that answers the real ones.",
+            help="What is compared: NAME=FOLDER, a folder of sounds, a generator, or an inverter that answers the "
+            "real ones.",
         ),
     ] = None,
     real: Annotated[
@@ -39,6 +40,18 @@ def listening(
     licence: Annotated[
         str, typer.Option("--licence", help="A note on the rights in the sounds, for the manifest.")
     ] = "",
+    through: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--through",
+            metavar="REPRESENTATION",
+            help="Add the real sounds, encoded and decoded, as an anchor; repeat it.",
+        ),
+    ] = None,
+    reel: Annotated[
+        int,
+        typer.Option("--reel", min=0, help="Also files of so many sounds of one system each; 0 for none."),
+    ] = 0,
     pack: Annotated[
         Path | None,
         typer.Option("--pack", metavar="PACK", help="Read scores of this pack instead of making one."),
@@ -54,11 +67,13 @@ def listening(
     """Makes a blind listening test, and reads its scores.
 
     A pack holds sounds of all systems and anchors at one loudness, under names that tell nothing, an offline page to
-    score them on, and a manifest with the key. With --pack and --scores: mean opinion of every system with its 95 %
-    interval over listeners and items, and which systems differ.
+    score them on, and a manifest with the key. Generators are all asked for the same labels and latents. With --pack
+    and --scores: mean opinion of every system with its 95 % interval over listeners and items, and which systems
+    differ.
 
     Example:
         retimbre study listening ours=out/ours theirs=out/theirs --real notes --out out/pack
+        retimbre study listening out/run-a out/run-b --real notes --through mag-if --reel 5 --out out/pack
         retimbre study listening --pack out/pack --scores returned --out out/opinions
     """
     if pack is not None or scores:
@@ -67,7 +82,7 @@ def listening(
     from retimbre.workflows.study.listening.options import PackOptions
     from retimbre.workflows.study.listening.pack import make_pack, partial_failure
 
-    options = PackOptions(mode, count, seconds, question, licence, seed)
+    options = PackOptions(mode, count, seconds, question, licence, seed, tuple(through or ()), reel)
     content = make_pack(systems or [], out, options, real=real, force=force, tell=console.warn)
     if json:
         console.show_json(content)

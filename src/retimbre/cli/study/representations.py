@@ -113,13 +113,15 @@ def _show_plan(plan: Any, workers: int, json: bool) -> None:
 
 def _show(result: dict[str, Any]) -> None:
     """Places with the main figures."""
+    from retimbre.workflows.study.representations.table import shown
+
     order = sorted(result["standings"], key=lambda name: result["places"].get(name, 0))
     console.show_table(
         [
             {
                 "contestant": name,
                 "place": str(result["places"].get(name, "-")),
-                **{column.replace("_", " "): _cell(result["standings"][name][column]) for column in _SHOWN},
+                **{column.replace("_", " "): shown(result["standings"][name][column]) for column in _SHOWN},
             }
             for name in order
         ]
@@ -128,9 +130,3 @@ def _show(result: dict[str, Any]) -> None:
         console.show(sentence)
     for name in result["unfinished"]:
         console.say(f"not finished: {name}")
-
-
-def _cell(figure: dict[str, Any]) -> str:
-    if figure["value"] is None:
-        return "-"
-    return f"{figure['value']:.3g} ({figure['low']:.3g} to {figure['high']:.3g})"

@@ -5,8 +5,9 @@ system; `inverted-sawtooth` and `triangle` are for hearing how a network that wa
 waves it does not know. Their edges are as sharp as samples allow: at audible pitches they alias, which does not
 matter in the toy set that they are meant for.
 
-Two carriers are drawn anew for each example: a `wavetable` is a sum of harmonics with drawn weights and phases, of
-which only those below half the sample rate sound, and `noise` is white and has no pitch.
+Four carriers are drawn anew for each example: a `wavetable` is a sum of harmonics with drawn weights and phases, of
+which only those below half the sample rate sound, a `pulse` is high for a drawn part of its period, `fm` is a sine
+whose phase is swung by another of a drawn harmonic ratio and depth, and `noise` is white and has no pitch.
 """
 
 import dataclasses
@@ -22,6 +23,11 @@ from retimbre.core import random
 
 # Enough for a bright tone, few enough that a batch of them costs little more than a batch of sines.
 NUM_HARMONICS = 16
+
+# Parts of a period, modulator to carrier, and radians; the least and the largest.
+_PULSE_WIDTHS = (0.1, 0.4)
+_FM_RATIOS = (1, 3)
+_FM_DEPTHS_RAD = (0.3, 1.5)
 
 
 @final
@@ -76,6 +82,27 @@ def _wavetable(course: Course) -> Float[Tensor, "rows samples"]:
     return wave / wave.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(wave.dtype).tiny)
 
 
+def _pulse(course: Course) -> Float[Tensor, "rows samples"]:
+    """At 1 for a drawn part of the period and at -1 for the rest: no even share, so it has an offset."""
+    (width,) = _drawn(course, "envelope pulse", _PULSE_WIDTHS)
+    return torch.where(course.phase.remainder(1.0) < width, 1.0, -1.0).to(course.phase)
+
+
+def _fm(course: Course) -> Float[Tensor, "rows samples"]:
+    """A sine, its phase swung by a sine at a whole multiple of its frequency."""
+    place, depth_rad = _drawn(course, "envelope fm", (0.0, 1.0), _FM_DEPTHS_RAD)
+    lowest, highest = _FM_RATIOS
+    ratio = lowest + (place * (highest - lowest + 1)).floor()
+    swing = depth_rad * torch.sin(2 * math.pi * ratio * course.phase)
+    return torch.sin(2 * math.pi * course.phase + swing)
+
+
+def _drawn(course: Course, purpose: str, *bounds: tuple[float, float]) -> list[Float[Tensor, "rows 1"]]:
+    """For each pair of bounds a number between them for each example."""
+    draws = random.uniform(course.seed, purpose, course.rows, len(bounds)).to(course.phase)
+    return [low + (high - low) * draws[:, index, None] for index, (low, high) in enumerate(bounds)]
+
+
 def _noise(course: Course) -> Float[Tensor, "rows samples"]:
     length = course.phase.shape[1]
     return 2 * random.uniform(course.seed, "envelope noise carrier", course.rows, length).to(course.phase) - 1
@@ -88,5 +115,7 @@ CARRIERS: dict[str, Callable[[Course], Float[Tensor, "rows samples"]]] = {
     "inverted-sawtooth": _inverted_sawtooth,
     "triangle": _triangle,
     "wavetable": _wavetable,
+    "pulse": _pulse,
+    "fm": _fm,
     "noise": _noise,
 }

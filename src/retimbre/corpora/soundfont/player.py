@@ -17,6 +17,7 @@ import contextlib
 import ctypes
 import io
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, final
 
@@ -26,6 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retimbre.core.errors import DatasetError, MissingExtra
+from retimbre.data.midi import SUSTAIN_PEDAL, Movement
 
 BLOCK_SAMPLES = 64
 """What FluidSynth renders at once; times within a note are multiples of it."""
@@ -40,6 +42,7 @@ _SETTINGS = {
     "synth.cpu-cores": 1,
     "synth.polyphony": 32,  # one note takes two to eight voices
 }
+_PIECE_VOICES = 256  # of a piece under the pedal
 _CHANNEL = 0
 _MELODIC_BANK = 0
 _RIFF_HEADER_BYTES = 12
@@ -86,6 +89,37 @@ class FluidSynthPlayer:
         self._library.take_back(synth.synth, self._sound_font)
         synth.delete()
         return torch.from_numpy(np.concatenate([held, rest], axis=1)[:, :num_samples].mean(0))
+
+    def perform(
+        self, program: int, movements: Sequence[Movement], num_samples: int
+    ) -> Float[Tensor, " samples"]:
+        """A piece, its two channels averaged, by one synthesizer; movements are heeded at the next whole block."""
+        synth = self._library.synth(self._sample_rate)
+        synth.setting("synth.polyphony", _PIECE_VOICES)
+        number = self._library.lend(synth.synth, self._sound_font)
+        synth.program_select(_CHANNEL, number, _MELODIC_BANK, program)
+        pieces: list[np.ndarray[Any, np.dtype[np.float32]]] = []
+        done, last = 0, -(-num_samples // BLOCK_SAMPLES)
+        for movement in movements:
+            place = min(last, round(movement.at_s * self._sample_rate / BLOCK_SAMPLES))
+            if place > done:
+                pieces.append(self._library.render(synth.synth, place - done))
+                done = place
+            _move(synth, movement)
+        pieces.append(self._library.render(synth.synth, last - done))
+        self._library.take_back(synth.synth, self._sound_font)
+        synth.delete()
+        return torch.from_numpy(np.concatenate(pieces, axis=1)[:, :num_samples].mean(0))
+
+
+def _move(synth: Any, movement: Movement) -> None:
+    """Strikes a key, lets it go, or moves the pedal."""
+    if movement.key is None:
+        synth.cc(_CHANNEL, SUSTAIN_PEDAL, movement.value)
+    elif movement.value:
+        synth.noteon(_CHANNEL, movement.key, movement.value)
+    else:
+        synth.noteoff(_CHANNEL, movement.key)
 
 
 @final

@@ -2,13 +2,28 @@
 
 from retimbre.gan.base import CriticConfig, GeneratorConfig
 from retimbre.gan.networks.dense import DenseCriticConfig, DenseGeneratorConfig
+from retimbre.gan.networks.envelope import EnvelopeCriticConfig, EnvelopeGeneratorConfig
 from retimbre.gan.networks.frames import FramesCriticConfig, FramesGeneratorConfig
 from retimbre.gan.networks.gantts import GanTtsCriticConfig, GanTtsGeneratorConfig
 from retimbre.gan.networks.harmonic import HarmonicGeneratorConfig
+from retimbre.gan.networks.history import (
+    HistorySpecCriticConfig,
+    HistorySpecGeneratorConfig,
+    HistoryWaveCriticConfig,
+    HistoryWaveGeneratorConfig,
+)
+from retimbre.gan.networks.midi import MidiWaveCriticConfig, MidiWaveGeneratorConfig
+from retimbre.gan.networks.midi_harmonic import MidiHarmonicGeneratorConfig
+from retimbre.gan.networks.midi_pictures import (
+    MidiSpecCriticConfig,
+    MidiStftCriticConfig,
+    MidiStftGeneratorConfig,
+)
 from retimbre.gan.networks.progressive import ProgressiveCriticConfig, ProgressiveGeneratorConfig
 from retimbre.gan.networks.residual import ResidualCriticConfig, ResidualGeneratorConfig
 from retimbre.gan.networks.specgan import SpecGanCriticConfig, SpecGanGeneratorConfig
 from retimbre.gan.networks.style import StyleGeneratorConfig
+from retimbre.gan.networks.told_frames import ToldFramesCriticConfig, ToldFramesGeneratorConfig
 from retimbre.gan.networks.wavegan import WaveGanCriticConfig, WaveGanGeneratorConfig
 
 # Run files choose by the field `kind`; one that leaves it out means the first.
@@ -22,6 +37,13 @@ AnyGenerator = (
     | FramesGeneratorConfig
     | HarmonicGeneratorConfig
     | ResidualGeneratorConfig
+    | HistoryWaveGeneratorConfig
+    | HistorySpecGeneratorConfig
+    | MidiWaveGeneratorConfig
+    | MidiStftGeneratorConfig
+    | MidiHarmonicGeneratorConfig
+    | ToldFramesGeneratorConfig
+    | EnvelopeGeneratorConfig
 )
 AnyCritic = (
     DenseCriticConfig
@@ -31,6 +53,13 @@ AnyCritic = (
     | ProgressiveCriticConfig
     | FramesCriticConfig
     | ResidualCriticConfig
+    | HistoryWaveCriticConfig
+    | HistorySpecCriticConfig
+    | MidiWaveCriticConfig
+    | MidiSpecCriticConfig
+    | MidiStftCriticConfig
+    | ToldFramesCriticConfig
+    | EnvelopeCriticConfig
 )
 
 GENERATORS: dict[str, type[GeneratorConfig]] = {
@@ -43,6 +72,13 @@ GENERATORS: dict[str, type[GeneratorConfig]] = {
     "frames": FramesGeneratorConfig,
     "harmonic": HarmonicGeneratorConfig,
     "residual": ResidualGeneratorConfig,
+    "history-wave": HistoryWaveGeneratorConfig,
+    "history-spec": HistorySpecGeneratorConfig,
+    "midi-wave": MidiWaveGeneratorConfig,
+    "midi-stft": MidiStftGeneratorConfig,
+    "midi-harmonic": MidiHarmonicGeneratorConfig,
+    "told-frames": ToldFramesGeneratorConfig,
+    "envelope": EnvelopeGeneratorConfig,
 }
 CRITICS: dict[str, type[CriticConfig]] = {
     "dense": DenseCriticConfig,
@@ -52,4 +88,11 @@ CRITICS: dict[str, type[CriticConfig]] = {
     "progressive": ProgressiveCriticConfig,
     "frames": FramesCriticConfig,
     "residual": ResidualCriticConfig,
+    "history-wave": HistoryWaveCriticConfig,
+    "history-spec": HistorySpecCriticConfig,
+    "midi-wave": MidiWaveCriticConfig,
+    "midi-spec": MidiSpecCriticConfig,
+    "midi-stft": MidiStftCriticConfig,
+    "told-frames": ToldFramesCriticConfig,
+    "envelope": EnvelopeCriticConfig,
 }

@@ -184,7 +184,7 @@ class HarmonicGenerator(Generator):
     def _phase(
         self, motion: Float[Tensor, "batch motions"], pitch_hz: Float[Tensor, "batch 1"]
     ) -> Float[Tensor, "batch samples"]:
-        """The phase of the fundamental in cycles: that of a steady tone, and what its wavering adds up to."""
+        """Where in its cycle the fundamental is, 0 to 1: that of a steady tone, and what its wavering adds up to."""
         sample = torch.arange(self.num_samples, device=motion.device)
         time_s = sample / self.config.sample_rate
         depth, rate, delay, turn, glide, glide_time, tuning = motion.split(1, dim=1)
@@ -195,8 +195,10 @@ class HarmonicGenerator(Generator):
             -time_s / _between(glide_time, _GLIDE_S)
         )
         cents = cents + _TUNING_CENTS * torch.tanh(0.3 * tuning)
-        # Kept apart from the steady part, whose large numbers would swallow its digits.
-        return (pitch_hz / self.config.sample_rate) * (sample + (cents * _CENT).cumsum(dim=1))
+        # In float32 a high note of a second would be a thousandth of a cycle off by its tenth harmonic.
+        cycles = sample + (cents * _CENT).cumsum(dim=1, dtype=torch.float64)
+        cycles = cycles * (pitch_hz / self.config.sample_rate)
+        return (cycles - cycles.detach().floor()).float()
 
 
 def _place_on_tape(latent: Float[Tensor, "batch latent"]) -> Int[Tensor, " batch"]:

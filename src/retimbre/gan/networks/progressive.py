@@ -203,7 +203,7 @@ class _Start(nn.Module):
             self.refine = nn.Identity()
 
     def forward(self, told: Float[Tensor, "batch told"]) -> Float[Tensor, "batch _ _ _"]:
-        maps = self.unfold(told).view(len(told), -1, *self.size)
+        maps = self.unfold(told).view(told.shape[0], -1, *self.size)
         return self.refine(self.normalize(self.style.activate(maps)))
 
 

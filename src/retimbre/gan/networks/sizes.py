@@ -32,6 +32,9 @@ _MAGNITUDES = Sized("interns2020-mag", Form((1, 256, 128), {}, 64))
 _GROWN = Sized("sony2020-mag-if", Form((2, 512, 64), _PITCHES, 64))
 _NOTES = Sized("mag-if-gated", Form((2, 512, 64), _PITCHES, 64))
 
+_STATES = {"midi": (1_024, 89)}
+_PICTURE = (2, 256, 128)
+
 SIZES: dict[str, Sized] = {
     "dense": Sized("waveform", Form((1, 64), {}, 8)),
     "wavegan": _SAMPLES,
@@ -42,6 +45,14 @@ SIZES: dict[str, Sized] = {
     "residual": _NOTES,
     "frames": _NOTES,
     "harmonic": Sized("waveform", Form((1, 16_000), _PITCHES, 64)),
+    "history-wave": Sized("waveform", Form((1, 16_384), {}, 64, {"history": (1, 8_192)})),
+    "history-spec": Sized("interns2020-stft", Form(_PICTURE, {}, 64, {"history": (2, 256, 64)})),
+    "midi-wave": Sized("waveform", Form((1, 16_384), {}, 64, _STATES)),
+    "midi-spec": Sized("interns2020-mag", Form((1, 256, 128), {}, 64, _STATES)),
+    "midi-stft": Sized("interns2020-stft", Form(_PICTURE, {}, 64, _STATES)),
+    "midi-harmonic": Sized("waveform", Form((1, 16_384), {}, 16, _STATES)),
+    "envelope": Sized("waveform", Form((1, 2_048), {}, 1, {"sound": (1, 2_048), "envelope": (2_048,)})),
+    "told-frames": Sized("mag-if-gated", Form((2, 512, 64), {}, 64, {"history": (2, 512, 32)})),
 }
 """Of every kind in the catalogs of generators and critics."""
 

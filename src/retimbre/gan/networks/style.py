@@ -100,7 +100,7 @@ class StyleGenerator(GrowingGenerator):
         look = self.normalize(told)
         for layer in self.mapping:
             look = self.style.activate(layer(look))
-        now = self.constant.expand(len(told), -1, -1, -1)
+        now = self.constant.expand(told.shape[0], -1, -1, -1)
         maps: list[Float[Tensor, "batch _ _ _"]] = []
         for place in range(scale + 1):
             now = enlarged(now, self.pyramid.sizes[place])

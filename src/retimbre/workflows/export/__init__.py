@@ -1,1 +1,1 @@
-"""Models as files that other programs run."""
+"""Models as files that other programs run, as instruments and as data sets."""

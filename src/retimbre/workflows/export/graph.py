@@ -14,12 +14,14 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, final
 
 import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
 
 from retimbre.core.errors import ConfigError, RetimbreError
-from retimbre.workflows.export.parts import Part
+from retimbre.workflows.export.part import Part
 from retimbre.workflows.export.recording import Recording
 
 # What the exporter writes directly, and the newest that onnxruntime 1.20, the oldest we take, can read.
@@ -51,16 +53,17 @@ def to_onnx(part: Part, opset: int) -> Any:
     names = list(part.inputs)
     batch = torch.export.Dim(BATCH)
     with torch.no_grad(), _quiet():
-        part.module(*example)  # makes the tables
+        module = _Listed(part.module)
+        module(*example)  # makes the tables
         try:
             with Recording():
                 program = torch.onnx.export(
-                    part.module,
+                    module,
                     example,
                     dynamo=True,
                     input_names=names,
                     output_names=list(part.outputs),
-                    dynamic_shapes=tuple({0: batch} for _ in names),
+                    dynamic_shapes=(tuple({0: batch} for _ in names),),
                     opset_version=opset,
                     external_data=False,
                     verbose=False,
@@ -76,6 +79,19 @@ def to_onnx(part: Part, opset: int) -> Any:
             f"{part.name}: cannot be written as ONNX: what it does depends on the size of the batch"
         )
     return model
+
+
+@final
+class _Listed(nn.Module):
+    """A module whose inputs are one list, so that the exporter need not know how each is called."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: Shaped[Tensor, "batch ..."]) -> Any:
+        """What the module makes of them."""
+        return self.module(*inputs)
 
 
 def _remove_unused_inputs(graph: Any) -> None:

@@ -3,7 +3,8 @@
 For each part of each model, two files:
 
     DIR/<name>.onnx    the graph with its weights, and what is in <name>.json as metadata under the key `retimbre`
-    DIR/<name>.json    what a program must know to use it: inputs, outputs, rate, length, knobs and their values
+    DIR/<name>.json    what a program must know to use it: inputs, outputs, rate, length, knobs and their values, or
+                       classes and conditions
 
 Each is written whole, the second one last, so a file with a .json beside it is complete.
 """
@@ -21,11 +22,15 @@ import retimbre
 from retimbre.core.errors import ConfigError, ExistsError, MissingExtra, RetimbreError
 from retimbre.core.files import sha256_of, whole_file, write_json
 from retimbre.workflows.export import graph, parity
-from retimbre.workflows.export.parts import Part, parts_of
+from retimbre.workflows.export.part import Part
+from retimbre.workflows.export.parts import parts_of
 
 FORMAT = "retimbre onnx"
 VERSION = 1
 METADATA_KEY = "retimbre"
+
+# By the numbers that ONNX has for them: signals and probabilities, and classes.
+_DTYPES = {1: "float32", 7: "int64"}
 
 
 @final
@@ -36,7 +41,7 @@ class OnnxOptions:
     Attributes:
         opset: The version of the set of operators.
         check: Whether each file must first give torch's outputs in onnxruntime.
-        network_only: Whether an inverter's file takes features in place of audio.
+        network_only: Whether an inverter's file takes features in place of audio, and a generator's makes them.
     """
 
     opset: int = graph.OLDEST_OPSET
@@ -62,6 +67,7 @@ class Exported:
             checked.
         reported: Those of the whole, from audio to probabilities, where its features jump, so that no tolerance can
             be held; empty where the whole is what is held.
+        tolerance: What is held is at most this.
     """
 
     model: str
@@ -71,6 +77,7 @@ class Exported:
     seconds: float
     held: dict[str, float]
     reported: dict[str, float]
+    tolerance: float
 
     @property
     def end_to_end(self) -> float | None:
@@ -83,7 +90,7 @@ class Exported:
         if not self.reported:
             return ""
         reported = " and ".join(f"{amount:.2g} in {output}" for output, amount in self.reported.items())
-        held = f"{max(self.held.values()):.2g} of {parity.TOLERANCE:g}"
+        held = f"{max(self.held.values()):.2g} of {self.tolerance:g}"
         return (
             f"{self.file}: from audio on it differs from torch by up to {reported} on the trial clips, and may by "
             f"more on others: its features jump; only the network after them is held ({held})"
@@ -185,10 +192,10 @@ def _export(model: str, part: Part, files: tuple[Path, Path], options: OnnxOptio
     proto.producer_name, proto.producer_version = "retimbre", retimbre.__version__
     with whole_file(file) as aside:
         aside.write_bytes(proto.SerializeToString())
-    likeness = _likeness(held, reported) if options.check else None
+    likeness = _likeness(part, held, reported) if options.check else None
     write_json(sidecar, {**about, "file": file.name, "sha256": sha256_of(file), "parity": likeness})
     seconds = time.perf_counter() - started
-    return Exported(model, file, sidecar, file.stat().st_size, seconds, held, reported)
+    return Exported(model, file, sidecar, file.stat().st_size, seconds, held, reported, part.tolerance)
 
 
 def _checked(part: Part, proto: Any, opset: int) -> tuple[dict[str, float], dict[str, float]]:
@@ -202,18 +209,18 @@ def _checked(part: Part, proto: Any, opset: int) -> tuple[dict[str, float], dict
     else:
         core = graph.to_onnx(part.core, opset)
         held, reported = parity.largest_differences(part.core, core.SerializeToString()), whole
-    parity.refuse_others(part.name, held)
+    parity.refuse_others(part.name, held, part.tolerance)
     return held, reported
 
 
-def _likeness(held: dict[str, float], reported: dict[str, float]) -> dict[str, Any]:
+def _likeness(part: Part, held: dict[str, float], reported: dict[str, float]) -> dict[str, Any]:
     """What was found of the likeness to torch, as the sidecar says it: the tolerance is only of what is held."""
     return {
         "held": {
             "what": "the network after the features"
             if reported
             else "the whole, from its inputs to its outputs",
-            "tolerance": parity.TOLERANCE,
+            "tolerance": part.tolerance,
             "largest_differences": held,
         },
         "only_reported": {
@@ -243,4 +250,5 @@ def _describe(part: Part, proto: Any, options: OnnxOptions) -> dict[str, Any]:
 def _port(given: Any, meaning: str) -> dict[str, Any]:
     """An input or output as it stands in the graph; `batch` is the axis that may have any size."""
     shape = [axis.dim_param or axis.dim_value for axis in given.type.tensor_type.shape.dim]
-    return {"name": given.name, "shape": shape, "dtype": "float32", "meaning": meaning}
+    dtype = _DTYPES[given.type.tensor_type.elem_type]
+    return {"name": given.name, "shape": shape, "dtype": dtype, "meaning": meaning}

@@ -2,8 +2,8 @@
 
 A translation can fail silently: an operator whose edge case differs, a table that was rounded. So each file is run by
 onnxruntime, one clip at a time and several at once, before it is put in its place. Sums in another order round
-differently, and decibels of what is nearly nothing magnify that: differences of a millionth are usual, and
-`TOLERANCE` is the most that is let through.
+differently, and decibels of what is nearly nothing magnify that: differences of a millionth are usual, and each part
+says the most that is let through.
 
 A logarithm is as exact as its probability is only where that is not small. Differences of logarithms are therefore
 taken relative to their size, where that is above 1: what would change ln p = -30 by 1e-3 changes nothing.
@@ -18,9 +18,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from retimbre.core.errors import RetimbreError
-from retimbre.workflows.export.parts import Part
-
-TOLERANCE = 1e-4  # of a probability
+from retimbre.workflows.export.part import TOLERANCE, Part
 
 
 def session(model: bytes, name: str) -> Any:
@@ -77,19 +75,20 @@ def difference(
     return float(np.max(np.abs(expected[finite] - found[finite]) / size, initial=0.0))
 
 
-def refuse_others(name: str, found: dict[str, float]) -> None:
+def refuse_others(name: str, found: dict[str, float], tolerance: float = TOLERANCE) -> None:
     """Refuses a file that is not what it was made from.
 
     Args:
         name: Of the part.
         found: Its largest differences.
+        tolerance: Of the part.
 
     Raises:
-        RetimbreError: One of them is above `TOLERANCE`.
+        RetimbreError: One of them is above it.
     """
     worst = max(found, key=lambda output: found[output])
-    if not found[worst] <= TOLERANCE:
+    if not found[worst] <= tolerance:
         raise RetimbreError(
-            f"{name}: in onnxruntime {worst} differ from torch by {found[worst]:.2g}, but {TOLERANCE:g} is allowed; "
-            "nothing was written"
+            f"{name}: the difference of {worst} between onnxruntime and torch is {found[worst]:.2g}, but "
+            f"{tolerance:g} is allowed; nothing was written"
         )

@@ -1,16 +1,14 @@
 """What of a checkpoint becomes a file that other programs run: one module, its inputs and outputs, and their meaning.
 
 An inverter is one part: a clip goes in (and the note, where its network is told the note), probabilities come out. A
-label autoencoder is three: the whole, and encoder and decoder alone. What numbers mean is not in them, so a part says
-it besides (`about`): which knob each row is of and which value each class stands for, the rate and the length of a
-clip. A program that has the two needs nothing of Retimbre.
+label autoencoder is three: the whole, and encoder and decoder alone. A generator is one again (`generators`).
 
 To export another kind of model, write the function that makes its parts and add a line to `PARTS`.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
@@ -29,36 +27,12 @@ from retimbre.synth.base import REFERENCE_PITCH_HZ, Note
 from retimbre.synth.knobs import Parameter
 from retimbre.training.checkpoint import read_header
 from retimbre.training.shipped import MODEL_FILE, find_checkpoint
+from retimbre.workflows.export import generators
+from retimbre.workflows.export.part import Part
 
 # The notes of the trial clips, an octave apart, and how long their keys are held.
 _TRIAL_PITCHES_HZ = (440.0, 220.0, 880.0)
 _TRIAL_GATES_S = (0.75, 0.3, 1.5)
-
-
-@final
-@dataclasses.dataclass(frozen=True, eq=False)
-class Part:
-    """One file to be.
-
-    Attributes:
-        name: Of the file, without its ending.
-        module: From the inputs, in their order, to the outputs in theirs.
-        inputs: Names and meanings.
-        outputs: Names and meanings.
-        about: What a program must know to use the outputs; anything JSON can hold.
-        trials: Inputs to try it with, by what they are; the first, of several rows, is also the exporter's example.
-        core: What of it is continuous, where the whole is not: features that count which of a thousand words is nearest
-            jump where two are equally near, so there the least rounding is heard. Then the core is held to the
-            tolerance, and the whole is only measured.
-    """
-
-    name: str
-    module: nn.Module
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    about: Mapping[str, Any]
-    trials: Mapping[str, tuple[Tensor, ...]]
-    core: "Part | None" = None
 
 
 def parts_of(model: str | Path, *, network_only: bool) -> list[Part]:
@@ -66,7 +40,7 @@ def parts_of(model: str | Path, *, network_only: bool) -> list[Part]:
 
     Args:
         model: Which.
-        network_only: Whether an inverter takes features in place of audio.
+        network_only: Whether an inverter takes features in place of audio, and a generator makes them.
 
     Raises:
         CheckpointError: There is none, it is damaged, or of a kind that has no parts.
@@ -235,4 +209,5 @@ def _knob(parameter: Parameter) -> dict[str, Any]:
 PARTS: dict[str, Callable[[Path, str, bool], list[Part]]] = {
     inverter.KIND: inverter_parts,
     autoencoder.KIND: autoencoder_parts,
+    generators.KIND: generators.generator_parts,
 }

@@ -1,7 +1,8 @@
 """A MIDI file played by a generator: `retimbre generate midi`.
 
-The file is read by `data/midi.py` (tempo, tracks, pedal) and brought to what the generator knows by `score.py`; its
-notes are made by `ensemble.py`, held by `sustain.py` and added up by `mixdown.py`.
+A generator that is told what the keys do makes the piece itself (`keyboard_piece`). Of one that makes notes, this is
+how they become the piece: the file is read by `data/midi.py` (tempo, tracks, pedal) and brought to what the generator
+knows by `score.py`; its notes are made by `ensemble.py`, held by `sustain.py` and added up by `mixdown.py`.
 
 Nothing in memory grows with the length of the piece but the list of its notes: samples go to a temporary file as they
 are finished, and from there to the sound file, with one gain for all, so that the peak is 0.7 and loud passages stay
@@ -26,6 +27,7 @@ from retimbre.data.midi import read_midi
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import peak
 from retimbre.synth.melody import MELODY_PEAK
+from retimbre.workflows.generate.chunks import CAN_TELL
 from retimbre.workflows.generate.ensemble import Ensemble, stations_of
 from retimbre.workflows.generate.folder import (
     LATENTS_FILE,
@@ -37,6 +39,7 @@ from retimbre.workflows.generate.folder import (
     refuse_to_overwrite,
     staged,
 )
+from retimbre.workflows.generate.keyboard_piece import play_keyboard
 from retimbre.workflows.generate.latent_file import save_latents
 from retimbre.workflows.generate.mixdown import PIECE_SAMPLES, Onset, added_up
 from retimbre.workflows.generate.player import need, one_class, open_player
@@ -57,7 +60,7 @@ def generate_midi(
     """Plays a MIDI file; the sound has the file's name, and its peak is 0.7.
 
     Args:
-        model: A run folder, a checkpoint file or a shipped name, of a generator that is told the pitch.
+        model: A run folder, a checkpoint file or a shipped name, of a generator that is told the pitch or the keys.
         midi: The file.
         out: The folder to write to.
         options: Labels other than pitch and velocity, seed and the like. Of a file of latents the first chosen one is
@@ -77,7 +80,9 @@ def generate_midi(
     """
     options, play = options or GenerateOptions(), play or PlayOptions()
     _refuse(options)
-    player = open_player(model, options.weights, options.device)
+    player = open_player(model, options.weights, options.device, CAN_TELL)
+    if player.sounds.conditions:
+        return play_keyboard(player, midi, out, (options, play), progress)
     need(player, "pitch", "playing a MIDI file")
     score = plan_score(read_midi(midi), player.sounds.classes, player.sounds.sample_rate, play)
     sound_file = f"{Path(midi).stem}.wav"

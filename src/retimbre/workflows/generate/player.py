@@ -120,30 +120,38 @@ class Player:
                 )
 
 
-def open_player(model: str | Path, weights: Weights = "average", device: str = "auto") -> Player:
+def open_player(
+    model: str | Path, weights: Weights = "average", device: str = "auto", can_tell: Sequence[str] = ()
+) -> Player:
     """A generator from a run folder, a file or the name of a shipped one.
+
+    Args:
+        can_tell: The conditions that the caller can tell it.
 
     Raises:
         CheckpointError: There is none, it is damaged, or it is a model of another kind.
-        ConfigError: There is no such device, or the generator is told conditions.
+        ConfigError: There is no such device, or the generator is told other conditions.
     """
     chosen = pick_device(device)
-    sounds = load_unconditioned(model, weights).to(chosen)
+    sounds = load_unconditioned(model, weights, can_tell).to(chosen)
     return Player(sounds, str(model), sha256_of(find_checkpoint(model)), weights, chosen)
 
 
-def load_unconditioned(model: str | Path, weights: Weights = "average") -> SoundGenerator:
-    """A generator that makes sounds of latents and labels alone.
+def load_unconditioned(
+    model: str | Path, weights: Weights = "average", can_tell: Sequence[str] = ()
+) -> SoundGenerator:
+    """A generator that makes sounds of latents and labels alone, or of conditions that the caller can tell it.
 
     Raises:
         CheckpointError: There is none, it is damaged, or it is a model of another kind.
-        ConfigError: It is told conditions; the message names the command that generates from them.
+        ConfigError: It is told other conditions; the message names the command that generates from them.
     """
     sounds = load_generator(model, weights)
     for name in sounds.conditions:
-        raise ConfigError(
-            f"{model}: makes sounds of the condition {name!r} only; takes `retimbre {CONDITIONS[name].command}`"
-        )
+        if name not in can_tell:
+            raise ConfigError(
+                f"{model}: makes sounds of the condition {name!r} only; takes `retimbre {CONDITIONS[name].command}`"
+            )
     return sounds
 
 

@@ -55,9 +55,11 @@ def run_jobs(jobs: Sequence[Job], workers: int, tell: Callable[[str], object]) -
     with one_thread():
         for job in jobs:
             try:
-                tell(job.run())
-            except RetimbreError as error:
-                tell(_failed(job, error, failures))
+                said = job.run()
+            # As side by side, where whatever went wrong in a process is the end of that job alone.
+            except Exception as error:  # noqa: BLE001 (a mistake of the program in one part is told, too)
+                said = _failed(job, error, failures)
+            tell(said)
     return failures
 
 
@@ -136,9 +138,15 @@ def _side_by_side(jobs: Sequence[Job], workers: int, tell: Callable[[str], objec
 
 def _failed(job: Job, error: BaseException, failures: list[str]) -> str:
     """Adds a failure to the list and returns the line that tells it."""
-    died = isinstance(error, BrokenProcessPool)
-    reason = (
-        "a process of the study died; run it again to go on" if died else str(error) or type(error).__name__
-    )
-    failures.append(f"{job.name}: {reason}")
+    failures.append(f"{job.name}: {_reason(error)}")
     return f"failed: {failures[-1]}"
+
+
+def _reason(error: BaseException) -> str:
+    """What to tell of an error: its line, or for one that nobody meant to be read also what it is called."""
+    if isinstance(error, BrokenProcessPool):
+        return "a process of the study died; run it again to go on"
+    said = str(error)
+    if isinstance(error, RetimbreError) and said:
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

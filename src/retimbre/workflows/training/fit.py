@@ -27,6 +27,7 @@ from retimbre.training.loop import FitResult, Progress, Records, Watch, fit
 from retimbre.workflows.legacy.sony2020 import results_folder
 from retimbre.workflows.report.figures import history_png
 from retimbre.workflows.training.autoencoder import LABEL_AUTOENCODER
+from retimbre.workflows.training.basis import BASIS
 from retimbre.workflows.training.gan import GAN
 from retimbre.workflows.training.inversion import INVERSION
 from retimbre.workflows.training.kind import Kind, Prepared, Session, Trial
@@ -43,6 +44,7 @@ KINDS: dict[str, Kind[Any]] = {
     "label-autoencoder": LABEL_AUTOENCODER,
     "listener": LISTENER,
     "gan": GAN,
+    "basis": BASIS,
 }
 
 

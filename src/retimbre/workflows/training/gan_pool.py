@@ -24,6 +24,7 @@ from retimbre.dsp.resample import resample
 from retimbre.gan.base import Classes
 from retimbre.gan.config import GanConfig
 from retimbre.workflows.training.census import TrainingCensus, counts_of
+from retimbre.workflows.training.chunk_clips import chunk_clips, wants_chunks
 from retimbre.workflows.training.envelope_clips import EnvelopeClips
 from retimbre.workflows.training.gan_run import GanDataConfig
 from retimbre.workflows.training.note_pool import PoolSettings, render_pool
@@ -85,6 +86,8 @@ def clip_pool(data: GanDataConfig, task: GanConfig, part: Part, *, most: int, se
     """
     if data.envelopes is not None:
         return _of_envelopes(data.envelopes, task, part, most, seed)
+    if wants_chunks(data, task):
+        return ClipPool(**vars(chunk_clips(data, task, _SPLITS[part], most=most, seed=seed)))
     if data.nsynth is not None:
         return _of_nsynth(data.nsynth, data, task, part, most)
     return _of_set(data, task, part, most, seed) if data.set else _of_corpora(data, task, part, most, seed)

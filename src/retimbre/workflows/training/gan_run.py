@@ -12,6 +12,7 @@ from retimbre.gan.config import GanConfig
 from retimbre.gan.growth import Growth
 from retimbre.listening.listener import NSYNTH_FAMILIES
 from retimbre.training.loop import FitConfig
+from retimbre.workflows.training.envelope_clips import EnvelopeClips
 from retimbre.workflows.training.listener_run import CORPORA, Corpus
 from retimbre.workflows.training.nsynth_notes import NSynthNotes
 from retimbre.workflows.training.settings import RunConfig, TrainConfig
@@ -28,6 +29,8 @@ class GanDataConfig:
     """The folder of a prepared set, which takes the place of the corpora."""
     nsynth: NSynthNotes | None = None
     """Notes of a raw corpus, in place of both; see `nsynth_notes`."""
+    envelopes: EnvelopeClips | None = None
+    """Sounds before and after an envelope, in place of all of these; see `envelope_clips`."""
     notes: int = 12_000
     """Clips of each corpus, or of the set, that are kept in memory."""
     instruments: int = 200
@@ -55,8 +58,8 @@ class GanDataConfig:
         """Refuses what leaves nothing to hear."""
         if not self.set and (not self.corpora or len(set(self.corpora)) < len(self.corpora)):
             raise ConfigError(f"[data] corpora takes one or more of {', '.join(CORPORA)}, each once")
-        if self.set and self.nsynth:
-            raise ConfigError("[data] has a set and nsynth; takes one of them")
+        if sum(map(bool, (self.set, self.nsynth, self.envelopes))) > 1:
+            raise ConfigError("[data] has several of set, nsynth and envelopes; takes one of them")
         for name in ("notes", "instruments", "validation_clips"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"[data] {name} is {getattr(self, name)}, but takes 1 or more")

@@ -27,6 +27,7 @@ from retimbre.training.journal import Journal, TensorBoard
 from retimbre.training.loop import Records
 from retimbre.training.shipped import MODEL_FILE
 from retimbre.workflows.legacy.sony2020 import is_sony2020, translate
+from retimbre.workflows.training.basis_run import BasisRun
 from retimbre.workflows.training.gan_run import GanRun
 from retimbre.workflows.training.listener_run import ListenerRun
 from retimbre.workflows.training.matching_run import MatchingRun
@@ -37,6 +38,7 @@ RUNS: dict[str, type[RunConfig]] = {
     "label-autoencoder": MatchingRun,
     "listener": ListenerRun,
     "gan": GanRun,
+    "basis": BasisRun,
 }
 """What the run file of each kind is read as; a file whose [task] names no kind trains an inverter."""
 

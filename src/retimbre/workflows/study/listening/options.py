@@ -5,6 +5,7 @@ from typing import final
 
 from retimbre.core.errors import ConfigError
 from retimbre.workflows.study.listening.manifest import Mode
+from retimbre.workflows.study.listening.sounds import check_through
 
 QUESTIONS: dict[Mode, str] = {
     "mos": "How good is the quality of this sound?",
@@ -23,10 +24,13 @@ class PackOptions:
         seconds: How much of each sound is played, from its start.
         question: What listeners are asked; the mode's own of `QUESTIONS` if it is empty.
         licence: A note on the rights in the sounds, for the manifest.
-        seed: Of the draw of items, of names and of the anchors' phases.
+        seed: Of the draw of items, of names, of the anchors' phases and of what generators are asked.
+        through: Representations that the real sounds are sent through, each for an anchor of its own.
+        reel: Sounds of one system in a file for the loudspeaker; 0 for no such files.
 
     Raises:
-        ConfigError: Too many items or none, or a length beyond 0 to 30 s.
+        ConfigError: Too many items or none, a length beyond 0 to 30 s, or a representation that there is none of, that
+            cannot be turned back to sound, or that is named twice.
     """
 
     mode: Mode = "mos"
@@ -35,9 +39,14 @@ class PackOptions:
     question: str = ""
     licence: str = ""
     seed: int = 0
+    through: tuple[str, ...] = ()
+    reel: int = 0
 
     def __post_init__(self) -> None:
         """Refuses a test of nothing, or of more than anyone would hear."""
+        if not 0 <= self.reel <= 500:
+            raise ConfigError(f"--reel takes 1 to 500 sounds in a file, or 0 for none, not {self.reel}")
+        check_through(self.through)
         if not 1 <= self.count <= 500:
             raise ConfigError(f"--count takes 1 to 500 items, not {self.count}")
         if not 0.0 < self.seconds <= 30.0:

@@ -3,6 +3,7 @@
     PACK/listeners/rate.html         the page, which needs no network; this folder goes to the listeners
     PACK/listeners/sounds/ID.flac    the sounds, 16 bits, under names that tell nothing
     PACK/playlists/001.wav           all sounds of a list one after the other with silence between, for a loudspeaker
+    PACK/reels/SYSTEM/001.wav        some sounds of one system, in the same way, where they were asked for
     PACK/manifest.json               which sound is whose; this stays with the experimenter
 
 Every list holds sounds of one item: one per system, and the anchors made of the real sound. The order in a playlist is
@@ -45,7 +46,7 @@ def make_pack(
     """Makes a listening pack.
 
     Args:
-        systems: NAME=FOLDER, a folder of sounds, or an inverter that answers the real sounds.
+        systems: NAME=FOLDER, a folder of sounds, a generator, or an inverter that answers the real sounds.
         out: The folder of the pack.
         options: What it is like; the defaults if left out.
         real: A folder of real sounds; needed for MUSHRA and by inverters.
@@ -63,7 +64,11 @@ def make_pack(
     options = options or PackOptions()
     folder = study_folder(out)
     _check_free(folder, force=force)
-    opened, reference = open_systems(systems, real)
+    if options.through and real is None:
+        raise ConfigError(
+            "--through sends real sounds through a representation: name their folder with --real"
+        )
+    opened, reference = open_systems(systems, real, count=options.count, seed=options.seed)
     _check_mode(options, opened, reference)
     draw = Draw(options.count, options.seconds, options.seed, options.mode == "mushra")
     selection = select(opened, reference, draw)
@@ -97,7 +102,7 @@ def _check_mode(options: PackOptions, systems: Sequence[System], real: System | 
         return
     if real is None:
         raise ConfigError("MUSHRA compares with real sounds: name their folder with --real")
-    sounds = len(systems) + 1 + len(ANCHOR_SETTINGS)
+    sounds = len(systems) + 1 + len(ANCHOR_SETTINGS) + len(options.through)
     if sounds > MOST_SIDE_BY_SIDE:
         raise ConfigError(
             f"{len(systems)} systems make {sounds} sounds on a screen with the real one and its anchors; "

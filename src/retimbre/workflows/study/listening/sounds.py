@@ -6,8 +6,9 @@ has so sharp a peak that this would make the others inaudible, that one alone st
 how much.
 
 An anchor is a known sound in the set. The hidden real sound shows what listeners give to what cannot be better. The
-real sound through Griffin-Lim (magnitudes kept, phases found again) shows what a vocoder costs. The real sound without
-what is above 3.5 kHz is BS.1534's low anchor: who finds it good is not listening.
+real sound through Griffin-Lim (magnitudes kept, phases found again) shows what a vocoder costs, and through any other
+representation, encoded and decoded, what its own features cost a generator. The real sound without what is above 3.5
+kHz is BS.1534's low anchor: who finds it good is not listening.
 """
 
 import math
@@ -20,14 +21,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from retimbre.core.errors import ConfigError
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import fade_out, is_silent, peak
 from retimbre.dsp.loudness import loudness_lufs
 from retimbre.dsp.phase import GriffinLim
 from retimbre.dsp.stft import StftSettings, magnitude
+from retimbre.representation.catalog import representation
 from retimbre.workflows.evaluation.report.damage import CUTOFF_HZ, low_passed
 
 GRIFFIN_LIM = "real-griffin-lim"
+THROUGH = "real-through-"
+"""Begins the name of the real sounds through a representation; the rest is the representation's."""
 LOW_PASS = "real-lowpass"
 GRIFFIN_LIM_ITERATIONS = 32
 _FRAMES = StftSettings(n_fft=1024, hop_length=256)
@@ -38,6 +43,8 @@ QUIETEST_LUFS = -33.0
 """How far the whole pack is lowered for peaks; sounds that would need more stay softer than the rest."""
 PEAK_DB = -1.0
 """No sample is beyond this: headroom for what a sound card adds between the samples."""
+# Any rate tells whether a representation can be turned back; and a frame of the longest is no longer than this.
+_ANY_RATE_HZ, _LEAST_SAMPLES = 16_000, 16_384
 # A sound that is cut gets this long a fade, lest the cut be heard as a click.
 _FADE_S = 0.05
 
@@ -128,6 +135,28 @@ def through_griffin_lim(samples: Float[Tensor, " samples"], seed: int) -> Float[
     method = GriffinLim(GRIFFIN_LIM_ITERATIONS, seed=seed)
     found = method.recover(magnitude(padded, _FRAMES), _FRAMES, num_samples=padded.shape[1])
     return found[0, : len(samples)]
+
+
+def through_representation(
+    samples: Float[Tensor, " samples"], name: str, sample_rate: int
+) -> Float[Tensor, " samples"]:
+    """The sound after a representation has encoded and decoded it."""
+    chosen = representation(name, sample_rate)
+    padded = torch.nn.functional.pad(samples[None], (0, max(0, _LEAST_SAMPLES - len(samples))))
+    return chosen.decode(chosen.encode(padded), num_samples=padded.shape[1])[0, : len(samples)]
+
+
+def check_through(names: Sequence[str]) -> None:
+    """Refuses representations that no sound comes back from.
+
+    Raises:
+        ConfigError: One is not in the catalog, cannot be turned back to sound, or is named twice.
+    """
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ConfigError(f"--through {name} is given twice")
+        if not representation(name, _ANY_RATE_HZ).invertible:
+            raise ConfigError(f"--through {name}: cannot be turned back to sound; takes one that can")
 
 
 def without_treble(samples: Float[Tensor, " samples"], sample_rate: int) -> Float[Tensor, " samples"]:

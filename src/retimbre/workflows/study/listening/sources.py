@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import final
 
 from retimbre.core.errors import CheckpointError, ConfigError
+from retimbre.gan.sounds import KIND as GENERATOR
 from retimbre.training import checkpoint
 from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, HeldClips
 from retimbre.workflows.evaluation.sets.models import is_sound_folder, sounds_of
+from retimbre.workflows.generate.player import Player, open_player
+from retimbre.workflows.study.listening.generators import (
+    answers_of,
+    balanced_questions,
+    questions_about,
+)
 from retimbre.workflows.study.listening.sounds import Excerpt
 from retimbre.workflows.study.listening.systems import (
     REAL,
@@ -56,36 +63,56 @@ class ModelAnswers(System):
         return self._answered[key, seconds]
 
 
-def open_systems(texts: Sequence[str], real: Path | None) -> tuple[list[System], SoundFolder | None]:
+def open_systems(
+    texts: Sequence[str], real: Path | None, *, count: int, seed: int
+) -> tuple[list[System], SoundFolder | None]:
     """The systems of a test and the real sounds.
 
     Args:
         texts: NAME=PLACE or PLACE, where a place is a folder of sounds or a model.
         real: The folder of real sounds; None if there are none.
+        count: How many sounds generators are asked for where there are no real ones.
+        seed: Of what generators are asked.
 
     Raises:
         AudioError: A folder without sounds.
-        CheckpointError: A model that cannot be read.
-        ConfigError: No systems, names that repeat, or a model without real sounds.
+        CheckpointError: A model that cannot be read, or makes no sounds.
+        ConfigError: No systems, names that repeat, an inverter without real sounds, or a generator that needs
+            conditions.
     """
     if not texts:
-        raise ConfigError("a listening test needs systems: NAME=FOLDER, folders of sounds, or inverters")
+        raise ConfigError("a listening test needs systems: NAME=FOLDER, folders of sounds, or models")
     named = [split_name(text) for text in texts]
     check_names(name for name, _ in named)
     reference = open_folder(REAL, real) if real is not None else None
-    return [_open(name, place, reference) for name, place in named], reference
+    opened = {name: _open(name, place, reference) for name, place in named}
+    players = [each for each in opened.values() if isinstance(each, Player)]
+    if not players:
+        return [each for each in opened.values() if isinstance(each, System)], reference
+    questions = questions_about(reference, seed) if reference else balanced_questions(players, count, seed)
+    systems = [
+        answers_of(name, each, questions) if isinstance(each, Player) else each
+        for name, each in opened.items()
+    ]
+    return systems, reference
 
 
-def _open(name: str, place: str, real: SoundFolder | None) -> System:
+def _open(name: str, place: str, real: SoundFolder | None) -> System | Player:
+    """A system, or the generator of one, which has to be told yet what it is asked."""
     if is_sound_folder(place):
         return open_folder(name, Path(place))
+    if _kind_of(place) == GENERATOR:
+        return open_player(place)
+    if real is None:
+        raise ConfigError(f"{name} is a model, which answers real sounds: name their folder with --real")
+    return ModelAnswers(name, place, real)
+
+
+def _kind_of(place: str) -> str:
+    """What kind of model it is: found out now, and not after an hour of reading sounds."""
     try:
-        # What is no model is found out now, and not after an hour of reading sounds.
-        checkpoint.read_header(find_checkpoint(place))
+        return checkpoint.read_header(find_checkpoint(place)).kind
     except CheckpointError as error:
         if Path(place).exists():
             raise
         raise ConfigError(f"{place!r} is neither a folder of sounds nor a model: {error}") from error
-    if real is None:
-        raise ConfigError(f"{name} is a model, which answers real sounds: name their folder with --real")
-    return ModelAnswers(name, place, real)

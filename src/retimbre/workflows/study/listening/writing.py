@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from retimbre.dsp.resample import resample
 from retimbre.workflows.study.listening.manifest import write_manifest
 from retimbre.workflows.study.listening.options import PackOptions
 from retimbre.workflows.study.listening.page import write_rating_page
+from retimbre.workflows.study.listening.reels import GAP_S, joined, write_reels
 from retimbre.workflows.study.listening.selection import Selection
 from retimbre.workflows.study.listening.sounds import (
     ANCHOR_SETTINGS,
@@ -28,17 +28,17 @@ from retimbre.workflows.study.listening.sounds import (
     LOW_PASS,
     LOW_PASS_MIN_RATE,
     PEAK_DB,
+    THROUGH,
     Level,
     Meter,
     pack_loudness_lufs,
     through_griffin_lim,
+    through_representation,
     without_treble,
 )
 from retimbre.workflows.study.listening.stimuli import SCORED, Stimulus, scored_in, screens, stimuli
 from retimbre.workflows.study.listening.systems import REAL, System
 
-GAP_S = 0.5
-"""Silence between two sounds of a playlist."""
 # A sound that is softer than the rest by less than this is not.
 _NO_SHORTFALL_LU = 0.05
 
@@ -67,6 +67,8 @@ class PackWriter:
         sounds = stimuli(self.selection, names, mode, self.options.seed)
         loudness_lufs, entries = self._sounds(sounds)
         self._playlists(sounds)
+        files = {name: self.folder / entry["file"] for name, entry in entries.items()}
+        reels = write_reels(self.folder, sounds, files, self.options.reel) if self.options.reel else {}
         identity = fingerprint({"sounds": entries, "mode": mode, "question": self.options.asked})
         page = self._listeners / "rate.html"
         embedded = write_rating_page(page, identity, (mode, self.options.asked), screens(sounds, mode))
@@ -77,6 +79,7 @@ class PackWriter:
             "systems": {name: _about(name, systems, real) for name in names},
             "settings": self._settings(loudness_lufs, embedded=embedded),
             "trials": {sound.trial: scored_in(sounds, sound.trial) for sound in sounds},
+            "reels": reels,
             "sounds": entries,
             "remarks": self.remarks,
             "failed": list(self.selection.failed),
@@ -99,12 +102,13 @@ class PackWriter:
                 "better, not how far any is from real"
             )
             return []
+        through = [f"{THROUGH}{name}" for name in self.options.through]
         if self.options.mode == "mos":
-            return [REAL, GRIFFIN_LIM]
+            return [REAL, GRIFFIN_LIM, *through]
         if self.rate < LOW_PASS_MIN_RATE:
             self.remarks.append(f"no low anchor: {self.rate} Hz leave nothing above 3.5 kHz to take away")
-            return [REAL, GRIFFIN_LIM]
-        return [REAL, GRIFFIN_LIM, LOW_PASS]
+            return [REAL, GRIFFIN_LIM, *through]
+        return [REAL, GRIFFIN_LIM, *through, LOW_PASS]
 
     def _sounds(self, sounds: Sequence[Stimulus]) -> tuple[float, dict[str, dict[str, Any]]]:
         """Writes all sounds; returns the loudness they have and what the manifest says of each."""
@@ -124,6 +128,8 @@ class PackWriter:
             samples = through_griffin_lim(samples, self.options.seed)
         elif sound.system == LOW_PASS:
             samples = without_treble(samples, self.rate)
+        elif sound.system.startswith(THROUGH):
+            samples = through_representation(samples, sound.system.removeprefix(THROUGH), self.rate)
         if sound.original:
             self.remarks += [f"{sound.system}: {sound.item.key}: {line}" for line in excerpt.remarks]
         audiofile.write(self._staging / f"{sound.name}.wav", samples, self.rate)
@@ -151,17 +157,15 @@ class PackWriter:
         }
 
     def _playlists(self, sounds: Sequence[Stimulus]) -> None:
-        gap = torch.zeros(round(GAP_S * self.rate))
         for trial in dict.fromkeys(sound.trial for sound in sounds):
-            pieces: list[Tensor] = []
-            for name in scored_in(sounds, trial):
-                pieces += [_read(self._listeners / "sounds" / f"{name}.flac"), gap]
+            heard = [_read(self._listeners / "sounds" / f"{name}.flac") for name in scored_in(sounds, trial)]
             path = self.folder / "playlists" / f"{trial}.wav"
-            audiofile.write_pieces(path, pieces[:-1], self.rate, integers=True)
+            audiofile.write_pieces(path, joined(heard, self.rate), self.rate, integers=True)
 
     def _settings(self, loudness_lufs: float, *, embedded: bool) -> dict[str, Any]:
         return {
             **asdict(self.options),
+            "through": list(self.options.through),
             "question": self.options.asked,
             "sample_rate": self.rate,
             "loudness_lufs": round(loudness_lufs, 3),
@@ -178,6 +182,9 @@ def _about(name: str, systems: Sequence[System], real: System | None) -> dict[st
     for system in (*systems, *([real] if real else [])):
         if system.name == name:
             return {"source": system.source, "anchor": system is real}
+    if name.startswith(THROUGH):
+        settings = {"method": "encoded and decoded", "representation": name.removeprefix(THROUGH)}
+        return {"source": REAL, "anchor": True, **settings}
     return {"source": REAL, "anchor": True, **ANCHOR_SETTINGS[name]}
 
 

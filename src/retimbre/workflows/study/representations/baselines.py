@@ -18,7 +18,7 @@ from retimbre.workflows.evaluation.sets.clips import ROWS_AT_ONCE, HeldClips
 from retimbre.workflows.study.representations.contest import Contestant
 from retimbre.workflows.study.representations.generated import keys_played, write_note
 from retimbre.workflows.study.representations.judge import judge, yardstick
-from retimbre.workflows.study.representations.marks import Marks, kept_marks
+from retimbre.workflows.study.representations.marks import Marks, kept_marks, read_marks
 
 
 @final
@@ -30,11 +30,13 @@ class Floor:
         contestant: Any, whose budget says which notes.
         study: The folder of the study.
         device: `auto`, `cpu` or `cuda`.
+        deadline_s: The time, as `time.time` gives it, after which it is not begun.
     """
 
     contestant: Contestant
     study: Path
     device: str = "auto"
+    deadline_s: float = float("inf")
 
     @property
     def name(self) -> str:
@@ -46,8 +48,15 @@ class Floor:
         """Its marks."""
         return self.study / "real" / "floor.json"
 
+    @property
+    def finished(self) -> bool:
+        """Whether it is judged."""
+        return read_marks(self.path) is not None
+
     def run(self) -> str:
-        """Judges real notes by real notes."""
+        """Judges real notes by real notes, if there is time."""
+        if time.time() >= self.deadline_s:
+            return f"{self.name}: stopped, to be continued"
         against = yardstick(self.contestant, str(self.study / "vectors"), self.device)
         _write_examples(self.path.parent / "sounds", against.other_half, self.contestant.budget.pitches)
         kept_marks(
@@ -65,11 +74,13 @@ class Ceiling:
         contestant: Any that generates the representation.
         study: The folder of the study.
         device: `auto`, `cpu` or `cuda`.
+        deadline_s: The time, as `time.time` gives it, after which it is not begun.
     """
 
     contestant: Contestant
     study: Path
     device: str = "auto"
+    deadline_s: float = float("inf")
 
     @property
     def name(self) -> str:
@@ -81,15 +92,22 @@ class Ceiling:
         """Its marks."""
         return self.study / "real" / f"{self.contestant.transform.name}.json"
 
+    @property
+    def finished(self) -> bool:
+        """Whether it is judged."""
+        return read_marks(self.path) is not None
+
     def run(self) -> str:
-        """Judges real notes that went there and back."""
+        """Judges real notes that went there and back, if there is time."""
+        if time.time() >= self.deadline_s:
+            return f"{self.name}: stopped, to be continued"
         against = yardstick(self.contestant, str(self.study / "vectors"), self.device)
         chosen = self._representation()
 
         def make() -> Marks:
-            begun_s = time.perf_counter()
+            begun_s = time.process_time()
             again = _there_and_back(against.other_half, chosen)
-            passed_ms = 1e3 * (time.perf_counter() - begun_s) / len(again)
+            passed_ms = 1e3 * (time.process_time() - begun_s) / len(again)
             return {"figures": judge(again, against), "about": {"there_and_back_ms": passed_ms}}
 
         kept_marks(self.path, {"representation": chosen.identity(), **against.key}, make)

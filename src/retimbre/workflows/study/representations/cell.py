@@ -29,6 +29,7 @@ from retimbre.workflows.study.representations.generated import sounds_for, write
 from retimbre.workflows.study.representations.judge import Yardstick, judge, yardstick
 from retimbre.workflows.study.representations.marks import Marks, kept_marks, read_marks
 from retimbre.workflows.study.representations.pace import Pace, pace_of
+from retimbre.workflows.study.representations.spent import CoreClock, add_session, core_seconds
 from retimbre.workflows.study.representations.trials import best_setting
 from retimbre.workflows.training.fit import run_session
 from retimbre.workflows.training.gan import build_parts
@@ -120,7 +121,10 @@ class Cell:
         if self.deadline_s < float("inf"):
             minutes = max((self.deadline_s - time.time()) / 60, 0.01)
             config = dataclasses.replace(config, train=dataclasses.replace(config.train, minutes=minutes))
-        manifest = run_session(config, Session(folder, self.device))
+        clock = CoreClock()
+        session = Session(folder, self.device, progress=clock.tick, announce=clock.begin)
+        manifest = run_session(config, session)
+        add_session(folder, clock)
         if not manifest["finished"]:
             raise OutOfTime
         return manifest
@@ -137,7 +141,8 @@ class Cell:
             write_scale(self.sounds_folder(seed), sounds, self.contestant.budget.pitches)
             figures = judge(sounds_for(sounds, against.keys, seed, self.name), against)
             costs = dataclasses.asdict(costs_of(sounds, device))
-            return {"figures": figures, "about": _about(manifest, pace, best) | costs}
+            about = _about(manifest, pace, best) | {"core_seconds": core_seconds(run.path, manifest["step"])}
+            return {"figures": figures, "about": about | costs}
 
         facts = {"model": sha256_of(run.model), **against.key}
         marks = kept_marks(self.marks_file(seed), facts, make)

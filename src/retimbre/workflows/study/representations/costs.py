@@ -1,11 +1,11 @@
 """What it takes to make a sound: milliseconds of a clip through the network, and through the way back to audio.
 
 A representation whose way back is an estimate of phases may cost more than the network does. Both are timed on batches
-like those that are heard; the fastest of several calls counts, since all else on a machine only adds to the time.
+like those that are heard, by the clock of the study (`spent.py`); the fastest of several calls counts, since all else
+on a machine only adds to the time.
 """
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import final
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from retimbre.gan.sounds import SoundGenerator
+from retimbre.workflows.study.representations.spent import spent_s
 
 _CLIPS = 32
 _ENOUGH_S, _MOST_CALLS = 1.0, 10
@@ -49,13 +50,7 @@ def _fastest_ms(call: Callable[[], Tensor], device: torch.device) -> float:
     call()
     times: list[float] = []
     while not times or (sum(times) < _ENOUGH_S and len(times) < _MOST_CALLS):
-        begun_s = _now_s(device)
+        begun_s = spent_s(device)
         call()
-        times.append(_now_s(device) - begun_s)
+        times.append(spent_s(device) - begun_s)
     return 1e3 * min(times) / _CLIPS
-
-
-def _now_s(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

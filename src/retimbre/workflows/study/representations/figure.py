@@ -57,6 +57,7 @@ def _draw(panel: Axes, column: str, contestants: Mapping[str, Figures], floor: F
         panel.plot([found["low"], found["high"]], [place, place], color=colour, linewidth=2.0)
         panel.plot([found["value"]], [place], "o", color=colour, markersize=4.0)
     panel.set_title(COLUMNS[column].title, fontsize=10, loc="left")
+    panel.set_xlabel(f"{COLUMNS[column].better} is better", fontsize=8)
     panel.tick_params(labelsize=8)
     panel.grid(axis="x", alpha=0.25, linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)

@@ -12,7 +12,6 @@ when it began.
 import dataclasses
 import json
 import math
-import time
 from pathlib import Path
 from typing import Any, final
 
@@ -22,6 +21,7 @@ from retimbre.core.errors import ConfigError
 from retimbre.core.files import write_json
 from retimbre.training.devices import pick_device
 from retimbre.workflows.study.representations.contest import Contestant
+from retimbre.workflows.study.representations.spent import spent_s
 from retimbre.workflows.training.gan import GAN
 from retimbre.workflows.training.kind import Prepared, Session
 
@@ -94,18 +94,10 @@ def _update_s(prepared: Prepared[Any], step: int, device: torch.device) -> float
     prepared.task.update(prepared.batch_at(step), step=step)
     times: list[float] = []
     while len(times) < _MOST_REPEATS and sum(times) < _ENOUGH_S:
-        begun_s = _now_s(device)
+        begun_s = spent_s(device)
         prepared.task.update(prepared.batch_at(step), step=step)
-        times.append(_now_s(device) - begun_s)
+        times.append(spent_s(device) - begun_s)
     return min(times)
-
-
-def _now_s(device: torch.device) -> float:
-    """Seconds of the process, or on a GPU of the clock when all that was asked for is done."""
-    if device.type != "cuda":
-        return time.process_time()
-    torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def _read(path: Path, contestant: Contestant) -> Pace:

@@ -10,9 +10,17 @@ from retimbre.dsp import audiofile
 from retimbre.workflows.report.article import Article, Player, Section, player, write_article
 from retimbre.workflows.study.representations.cell import Cell
 from retimbre.workflows.study.representations.figure import sheet_png, standings_png
-from retimbre.workflows.study.representations.judge import COLUMNS, Figure
+from retimbre.workflows.study.representations.judge import COLUMNS
 from retimbre.workflows.study.representations.models import MODELS
-from retimbre.workflows.study.representations.table import CEILING, FLOOR, TRAINED, UNTRAINED, Row
+from retimbre.workflows.study.representations.table import (
+    AS_IT_IS,
+    CEILING,
+    FLOOR,
+    TRAINED,
+    UNTRAINED,
+    Row,
+    shown,
+)
 from retimbre.workflows.study.representations.trials import TRIALS_FILE, read_trials
 
 REAL_FOLDER = "real"
@@ -27,9 +35,9 @@ _LEAD = (
 
 def write_page(folder: Path, result: Mapping[str, Any], cells: Sequence[Cell]) -> None:
     """Writes `report.html`."""
-    sections = [_how(result), *_standings(result), _figures(result), _costs(result)]
+    sections = [_how(result), *_standings(result), *_figures(result), *_costs(result)]
     sections += [section for model in MODELS for section in _listening(folder, model, cells)]
-    sections += [_trials(cells), *_refused(result)]
+    sections += [*_trials(cells), *_refused(result)]
     article = Article("What a generator should generate", "study", _LEAD, _warnings(result), sections)
     write_article(folder / "report.html", article)
 
@@ -48,15 +56,17 @@ def _how(result: Mapping[str, Any]) -> Section:
     lowest, highest = budget["pitches"]
     length = "4,096" if budget["size"] == "short" else "16,384"
     gpus = ", ".join(gpu["name"] for gpu in hardware["gpus"]) or "no GPU"
+    last = budget["num_seeds"] - 1
+    seeds = f"Seeds 0 to {last}" if last else "Seed 0"
     return Section(
         "How it was done",
         [
-            f"Notes of the corpus `notes`: {budget['notes']:,} clips of {length} samples at 16 kHz, keys {lowest} to "
+            f"Notes of the corpus “notes”: {budget['notes']:,} clips of {length} samples at 16 kHz, keys {lowest} to "
             f"{highest}, told to the networks as a label; bins scaled by their statistics.",
             f"Each training: as many updates as take {budget['train_s']:g} s (of one core on a CPU, of the clock on a "
             f"GPU) by a measurement of each contestant before; the table says what it took in the end, validations "
             f"included. Before it, {budget['num_trials']} trials of {budget['trial_s']:g} s each, chosen from by the "
-            f"KAD of {budget['validation_clips']:,} held-out clips. Seeds 0 to {budget['num_seeds'] - 1}.",
+            f"KAD of {budget['validation_clips']:,} held-out clips. {seeds}.",
             f"Judged by {budget['test_clips']:,} clips of each, against as many real notes of instruments that nobody "
             f"heard; intervals are of 95 % over clips. torch {hardware['torch']}, {hardware['cores']} cores, {gpus}.",
         ],
@@ -72,7 +82,7 @@ def _standings(result: Mapping[str, Any]) -> list[Section]:
     ordered = {name: result["standings"][name] for name in order}
     told = ("kad_listener", "kad_statistics", "in_tune", "coverage")
     rows = [
-        [name, str(result["places"].get(name, "–")), *(_cell(found[column]) for column in told)]
+        [name, str(result["places"].get(name, "–")), *(shown(found[column]) for column in told)]
         for name, found in ordered.items()
     ]
     return [
@@ -87,22 +97,17 @@ def _standings(result: Mapping[str, Any]) -> list[Section]:
     ]
 
 
-def _figures(result: Mapping[str, Any]) -> Section:
-    rows = [[_name(row), *(_cell(row["figures"][column]) for column in COLUMNS)] for row in result["rows"]]
+def _figures(result: Mapping[str, Any]) -> list[Section]:
+    rows = [[_name(row), *(shown(row["figures"][column]) for column in COLUMNS)] for row in result["rows"]]
     text = (
         "Lower is better for distances and the error of pitch, higher for scores and shares. real/real is what two "
         "halves of real notes have: no generator can be asked for more. A dash stands where a figure was refused: "
         "a Frechet distance takes two clips per dimension."
     )
-    return Section(
-        "All figures",
-        [text],
-        columns=("set", *(column.title for column in COLUMNS.values())),
-        rows=rows,
-    )
+    return _unless_empty("All figures", text, ("set", *(column.title for column in COLUMNS.values())), rows)
 
 
-def _costs(result: Mapping[str, Any]) -> Section:
+def _costs(result: Mapping[str, Any]) -> list[Section]:
     trained = [row for row in result["rows"] if row["what"] == TRAINED]
     rows = [
         [
@@ -110,6 +115,7 @@ def _costs(result: Mapping[str, Any]) -> Section:
             " x ".join(str(size) for size in row["features"]),
             f"{row['images']:,}",
             f"{row['seconds']:,.0f}",
+            "–" if row["core_seconds"] is None else f"{row['core_seconds']:,.0f}",
             f"{row['generation_ms']:.2f}",
             f"{row['inversion_ms']:.2f}",
             f"{row['parameters']:,}",
@@ -119,14 +125,15 @@ def _costs(result: Mapping[str, Any]) -> Section:
         for row in trained
     ]
     columns = (
-        *("set", "features", "images seen", "training s", "generation ms", "inversion ms"),
-        *("generator", "critic", "setting"),
+        *("set", "features", "images seen", "training s", "core s", "generation ms"),
+        *("inversion ms", "generator", "critic", "setting"),
     )
     text = (
-        "Milliseconds are per clip, on one device and thread, in batches of 32. Generator and critic are numbers of "
-        "weights; the setting is that of the best trial."
+        "Training took so long by the clock, and so many seconds of a core, validations included; these are not known "
+        "where a session was killed. Milliseconds are per clip, on one device and thread, in batches of 32. Generator "
+        "and critic are numbers of weights; the setting is that of the best trial."
     )
-    return Section("What it takes", [text], columns=columns, rows=rows)
+    return _unless_empty("What it takes", text, columns, rows)
 
 
 def _listening(folder: Path, model: str, cells: Sequence[Cell]) -> list[Section]:
@@ -161,18 +168,14 @@ def _player(name: str, paths: Sequence[Path]) -> Player:
     return player(name, torch.cat([piece for sound in sounds for piece in (sound.samples, gap)]), rate)
 
 
-def _trials(cells: Sequence[Cell]) -> Section:
+def _trials(cells: Sequence[Cell]) -> list[Section]:
     rows = []
     for cell in cells:
         for row in read_trials(cell.trials_folder / TRIALS_FILE):
             kad = "diverged" if row["kad"] is None else f"{row['kad']:.4g}"
             rows.append([cell.name, _setting(row["changes"]), f"{row['steps']:,}", kad])
-    return Section(
-        "Trials",
-        ["Each contestant went on with the setting whose sounds came nearest to held-out ones."],
-        columns=("contestant", "setting", "updates", "KAD"),
-        rows=rows,
-    )
+    text = "Each contestant went on with the setting whose sounds came nearest to held-out ones."
+    return _unless_empty("Trials", text, ("contestant", "setting", "updates", "KAD"), rows)
 
 
 def _refused(result: Mapping[str, Any]) -> list[Section]:
@@ -180,6 +183,13 @@ def _refused(result: Mapping[str, Any]) -> list[Section]:
         return []
     rows = [[name, why] for name, why in result["refused"].items()]
     return [Section("Not in the comparison", columns=("contestant", "why"), rows=rows)]
+
+
+def _unless_empty(
+    heading: str, text: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> list[Section]:
+    """A section with a table; none as long as nothing is in it."""
+    return [Section(heading, [text], columns=columns, rows=rows)] if rows else []
 
 
 def _name(row: Row) -> str:
@@ -192,11 +202,4 @@ def _name(row: Row) -> str:
 
 
 def _setting(changes: Mapping[str, float]) -> str:
-    return ", ".join(f"{name.rpartition('.')[2]} {value:g}" for name, value in changes.items())
-
-
-def _cell(figure: Figure) -> str:
-    """A figure with its interval; a dash where it has none."""
-    if figure["value"] is None:
-        return "–"
-    return f"{figure['value']:.3g} ({figure['low']:.3g} to {figure['high']:.3g})"
+    return ", ".join(f"{name.rpartition('.')[2]} {value:g}" for name, value in changes.items()) or AS_IT_IS

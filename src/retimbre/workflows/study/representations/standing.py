@@ -75,12 +75,13 @@ def _measure(column: str, rows: Sequence[Row], figures: Mapping[str, Mapping[str
     missed = [
         contestant_of(row) for row in untrained if compare(row["figures"][column], floor, better) != "worse"
     ]
-    if missed or not untrained:
-        what = (
-            f"it does not tell the untrained {', '.join(missed)} from real notes"
-            if missed
-            else "nothing is judged"
-        )
+    if floor["value"] is None or not untrained:
+        verdict = {
+            "kind": "not informative",
+            "says": "no real notes or no untrained generators are judged yet",
+        }
+    elif missed:
+        what = f"it does not tell the untrained {', '.join(missed)} from real notes"
         verdict = {"kind": "not informative", "says": what}
     else:
         verdict = {"kind": "informative", "says": "it tells every untrained generator from real notes"}

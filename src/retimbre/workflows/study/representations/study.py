@@ -99,6 +99,11 @@ class Plan:
         """All parts; those that train come last."""
         return [self.floor, *self.ceilings, *self.cells]
 
+    @property
+    def unfinished(self) -> list[str]:
+        """The names of parts that are not done."""
+        return [part.name for part in (self.floor, *self.ceilings, *self.cells) if not part.finished]
+
     def predicted_s(self, workers: int) -> float:
         """About how long all of it takes on idle cores, from the budgets alone."""
         alone_s = _FLOOR_S + _CEILING_S * len(self.ceilings) + self.budget.predicted_s * len(self.cells)
@@ -127,8 +132,8 @@ def plan_of(folder: Path, options: RepresentationsOptions) -> Plan:
         firsts.setdefault(contestant.transform.name, contestant)
     return Plan(
         budget,
-        Floor(chosen[0], folder, options.device),
-        tuple(Ceiling(each, folder, options.device) for each in firsts.values()),
+        Floor(chosen[0], folder, options.device, deadline_s),
+        tuple(Ceiling(each, folder, options.device, deadline_s) for each in firsts.values()),
         tuple(Cell(each, folder, seeds, options.device, deadline_s) for each in chosen),
         refused,
     )
@@ -146,7 +151,7 @@ def study_representations(
 
     Returns:
         What `results.json` holds: `rows` of everything judged, `places`, `says` (the ranking in words), `refused`
-        contestants with the reason, `unfinished` ones, `failed` parts with the reason, budget and hardware.
+        contestants with the reason, `unfinished` and `failed` parts with the reason, budget and hardware.
 
     Raises:
         ConfigError: A name is unknown, or a file of the study is something else.
@@ -177,7 +182,7 @@ def conclude(folder: Path, plan: Plan, failed: list[str]) -> dict[str, Any]:
         "says": list(order.ranking.says),
         "standings": order.figures,
         "refused": plan.refused,
-        "unfinished": [cell.name for cell in plan.cells if not cell.finished],
+        "unfinished": plan.unfinished,
         "failed": failed,
         "hardware": describe(),
     }

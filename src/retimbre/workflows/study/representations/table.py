@@ -9,12 +9,12 @@ Every figure has three columns, its value and the ends of its 95 % interval; whe
 JSON beside the table says why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retimbre.workflows.study.representations.baselines import Ceiling, Floor
 from retimbre.workflows.study.representations.cell import Cell
-from retimbre.workflows.study.representations.judge import COLUMNS
+from retimbre.workflows.study.representations.judge import COLUMNS, Figure
 from retimbre.workflows.study.representations.marks import Marks, read_marks
 
 Row = dict[str, Any]
@@ -22,10 +22,15 @@ Row = dict[str, Any]
 FLOOR, CEILING, UNTRAINED, TRAINED = "real/real", "real through it", "untrained", "trained"
 
 _ABOUT = (
-    *("images", "steps", "best_step", "seconds"),
+    *("images", "steps", "best_step", "seconds", "core_seconds"),
     *("generation_ms", "inversion_ms", "there_and_back_ms", "parameters", "critic_parameters"),
 )
 """What a row says beside its figures, where it is known."""
+
+_WHOLE_FROM, _DECIMALS = 100.0, 6
+
+AS_IT_IS = "as it is"
+"""The setting of a trial that changes nothing."""
 
 
 def rows_of(floor: Floor, ceilings: Sequence[Ceiling], cells: Sequence[Cell]) -> list[Row]:
@@ -64,10 +69,28 @@ def flat(rows: Sequence[Row]) -> list[Row]:
 
 def _flat(row: Row) -> Row:
     found = {name: value for name, value in row.items() if name not in ("figures", "setting", "features")}
-    found["setting"] = " ".join(f"{name}={value:g}" for name, value in (row["setting"] or {}).items())
+    found["setting"] = "" if row["setting"] is None else _setting(row["setting"])
     found["features"] = " x ".join(str(size) for size in row["features"] or ())
     found["n"] = row["figures"]["in_tune"].get("n")
     for name in COLUMNS:
         figure = row["figures"][name]
         found |= {name: figure["value"], f"{name}_low": figure.get("low"), f"{name}_high": figure.get("high")}
     return found
+
+
+def shown(figure: Figure) -> str:
+    """A figure with its interval, as pages and terminals show it; a dash where it has none."""
+    if figure["value"] is None:
+        return "–"
+    value, low, high = (_short(figure[part]) for part in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _short(value: float) -> str:
+    """Three digits, and thousands as they are; what is 0 up to rounding is 0."""
+    # Adding 0 takes the sign from a zero.
+    return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{round(value, _DECIMALS) + 0.0:.3g}"
+
+
+def _setting(changes: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={value:g}" for name, value in changes.items()) or AS_IT_IS

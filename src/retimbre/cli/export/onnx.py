@@ -1,4 +1,4 @@
-"""`retimbre export`: models as files that other programs use."""
+"""`retimbre export onnx`: models as graphs that run without torch."""
 
 from typing import Annotated, Any
 
@@ -8,15 +8,7 @@ from retimbre.cli import console
 from retimbre.cli.options import Force, Json, OutFolder
 from retimbre.core.errors import PartialFailure
 
-app = typer.Typer(help="Write models for other programs.", no_args_is_help=True)
 
-
-@app.callback()
-def _group() -> None:
-    """Write models for other programs."""
-
-
-@app.command()
 def onnx(
     models: Annotated[
         list[str],
@@ -34,18 +26,20 @@ def onnx(
     ] = True,
     network_only: Annotated[
         bool,
-        typer.Option("--network-only", help="Inverters take features in place of audio."),
+        typer.Option(
+            "--network-only", help="Inverters take features in place of audio; generators make them."
+        ),
     ] = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Writes models as ONNX files, which programs without torch can run.
 
-    Each is one file that takes audio, and a .json beside it that says what goes in and which knob and value each
-    number that comes out is of. docs/export.md shows how to use them.
+    Of an inverter, the file takes audio; of a generator, it makes audio, from random numbers and classes. A .json
+    beside it says what each number that goes in or comes out means. docs/export.md shows how to use them.
 
     Example:
-        retimbre export onnx subtractive-resmel --out exported
+        retimbre export onnx subtractive-resmel note-generator --out exported
     """
     from retimbre.workflows.export.onnx import OnnxOptions, export_onnx
 

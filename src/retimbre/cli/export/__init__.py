@@ -1,0 +1,1 @@
+"""`retimbre export`: a module per command, and `group.py`, which lists them."""

@@ -1,0 +1,1 @@
+"""Piano pieces that nobody wrote, performed: MIDI drawn by chance, to be played by a SoundFont."""

@@ -1,0 +1,1 @@
+"""Learning a basis: functions such that few of them make a sound, and the networks that judge what comes of it."""

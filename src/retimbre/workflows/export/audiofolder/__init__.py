@@ -1,0 +1,1 @@
+"""Sets of sounds as folders that the library `datasets` loads."""

@@ -1,0 +1,1 @@
+"""Generators and patches as instruments that samplers play."""

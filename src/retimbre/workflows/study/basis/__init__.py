@@ -1,0 +1,1 @@
+"""What a learned basis is and what it is worth: its functions, its codes, and how few of them make a sound."""
