@@ -27,8 +27,15 @@ EXPERIMENTS: dict[str, tuple[int, tuple[str, str], list[tuple[str, float]]]] = {
     "gan-tts": (300, ("waveform", ""), [("", 1.0)]),
 }
 NAMES = sorted(EXPERIMENTS)
-# Steps of the generator in an epoch: every fifth of the batches of 64 that five times the clips make.
-PER_EPOCH = {"sets/digits": 18_500 * 5 // 64 // 5, "sets/maestro": 6 * 3600 * 16_000 // 16_384 * 5 // 64 // 5}
+# Those whose networks are told a history or keys, in batches of their own size.
+TOLD: dict[str, tuple[int, tuple[str, str], list[tuple[str, float]]]] = {
+    "last-chunk-wave-spec": (300, ("waveform", ""), [("", 1.0), ("interns2020-mag", 1e-3)]),
+    "last-chunk-stft-mag": (300, ("interns2020-stft", ""), [("", 1.0), ("interns2020-mag", 1.0)]),
+    "midi-wave-spec": (300, ("waveform", ""), [("", 1.0), ("interns2020-mag", 1e-3)]),
+    "midi-stft-mag": (300, ("interns2020-stft", ""), [("", 1.0), ("interns2020-mag", 1.0)]),
+}
+BATCHES = {"last-chunk-wave-spec": 32, "last-chunk-stft-mag": 32, "midi-wave-spec": 32, "midi-stft-mag": 16}
+CLIPS = {"sets/digits": 18_500, "sets/maestro": 6 * 3600 * 16_000 // 16_384 + 1}
 MILLIONS = {"wavegan": (26.14, 25.08), "specgan": (27.20, 25.11), "gan-tts": (37.91, 6.72)}
 
 
@@ -52,23 +59,35 @@ def shapes(run: GanRun) -> tuple[tuple[int, ...], list[tuple[CriticEntry, tuple[
 
 
 @pytest.mark.parametrize("folder", ["interns2020", "tiny"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *TOLD])
 def test_an_experiment_is_generated_and_judged_in_the_representations_it_is_known_for(
     folder: str, name: str
 ) -> None:
-    _, (generated, standardize), heard = EXPERIMENTS[name]
+    _, (generated, standardize), heard = (EXPERIMENTS | TOLD)[name]
     task = read(folder, name).task
     assert (task.representation, task.standardize) == (generated, standardize)
     assert [(entry.representation, entry.weight) for entry in task.critics] == heard
     assert (task.loss.kind, task.loss.gradient_penalty, task.latent) == ("wgan", 10.0, "uniform")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *TOLD])
 def test_the_epochs_of_an_experiment_are_as_many_steps(name: str) -> None:
-    run = read("interns2020", name)
-    assert run.train.steps == EXPERIMENTS[name][0] * PER_EPOCH[run.data.set]
-    assert (run.train.batch_size, run.train.learning_rate, run.train.betas) == (64, 1e-4, (0.5, 0.9))
+    """The generator is updated at every fifth of the batches that five times the clips make."""
+    run, batch = read("interns2020", name), BATCHES.get(name, 64)
+    assert run.train.steps == (EXPERIMENTS | TOLD)[name][0] * (CLIPS[run.data.set] * 5 // batch // 5)
+    assert (run.train.batch_size, run.train.learning_rate, run.train.betas) == (batch, 1e-4, (0.5, 0.9))
     assert run.task.loss.critic_steps == 5
+
+
+@pytest.mark.parametrize("folder", ["interns2020", "tiny"])
+@pytest.mark.parametrize("name", TOLD)
+def test_an_experiment_with_conditions_makes_fakes_for_others_and_penalizes_both(
+    folder: str, name: str
+) -> None:
+    task = read(folder, name).task
+    assert list(task.conditions) == ["midi" if "midi" in name else "history"]
+    assert task.loss.independent_conditions
+    assert task.loss.condition_penalty == task.loss.gradient_penalty == 10.0
 
 
 @pytest.mark.parametrize("name", NAMES)
