@@ -7,7 +7,7 @@ release. There are four sets of 500: *learned* waves (sine, sawtooth, square), *
 frequency modulation, drawn wavetables), and the earlier system's own two questions, a *noisy sine* (noise of 0.3 where
 0.05 was learned) and an *inverted sawtooth*. On each set:
 
-    ceiling       the sound times the envelope, which no network can beat
+    product       the sound times the envelope, what a perfect network would make
     curve         --model, told the curve
     untrained     the same network before it learned anything
     classes       runs/neurosynth.toml, told the classes, after --steps updates
@@ -15,7 +15,7 @@ frequency modulation, drawn wavetables), and the earlier system's own two questi
 
 The *envelope error* is the RMS difference in dB of the output's envelope from the one asked for times the level of the
 sound, where that is above -40 dB of its peak, both seen through the same follower: power under a Hann window of two
-periods, which takes out the wave and nothing else. The *excess* is the same against the ceiling, and so free of what
+periods, which takes out the wave and nothing else. The *excess* is the same against the product, and so free of what
 the sound's own level does. The *spectral distance* is the RMS difference in dB between the spectra of the sustained
 part of the output and of the sound at equal level, where the sound's is above -40 dB of its peak. Means over a set are
 root mean squares.
@@ -207,7 +207,7 @@ def main() -> None:
     train(RUN, out=run, overrides=[f"train.steps={args.steps}"], device="cpu")
     curve = load_generator(args.model)
     shapes: dict[str, Shape] = {
-        "ceiling": lambda batch, gain: batch.basic * gain,
+        "product": lambda batch, gain: batch.basic * gain,
         "curve": by(curve),
         "untrained": by(untrained(curve)),
         "classes": by(load_generator(run)),

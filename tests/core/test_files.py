@@ -17,6 +17,7 @@ from retimbre.core.files import (
     fingerprint,
     free_files,
     sha256_of,
+    unique_names,
     whole_file,
     write_json,
     write_text,
@@ -123,3 +124,7 @@ def test_rows_become_csv_that_reads_back_to_the_last_digit() -> None:
     read = list(csv.reader(io.StringIO(csv_text(rows))))
     assert read == [["name", "value"], ["a, b", "0.30000000000000004"], ["", 'a "quoted"\nline']]
     assert float(read[1][1]) == 0.1 + 0.2
+
+
+def test_names_are_kept_apart_by_numbers() -> None:
+    assert unique_names(["a", "b", "a", "a_2", "a"]) == ["a", "b", "a_2", "a_2_2", "a_3"]

@@ -36,7 +36,8 @@ def mdct_snr_db(audio: torch.Tensor, count: int, bands: int) -> float:
 
 
 @pytest.mark.parametrize("name", ["rhodes_g3", "french_horn_f3"])
-def test_the_shipped_basis_beats_the_best_mdct_at_as_many_values_on_real_notes(name: str) -> None:
+def test_waves_of_several_lengths_beat_the_best_mdct_at_as_many_values_on_real_notes(name: str) -> None:
+    """By the form of the shipped basis: untrained windows do, too. What it learned is measured on piano."""
     audio = read(EXAMPLES / f"{name}.flac", sample_rate=RATE).samples[None, :32_768]
     learned = LearnedBasis(nonzeros_per_s=500.0, rounds=16)
     codes = learned.encode(audio)

@@ -199,7 +199,7 @@ def test_a_sound_of_a_few_samples_or_of_silence_is_a_sound(drawn, classed, tmp_p
         assert [entry["seconds"] for entry in manifest["sounds"]] == [length / RATE] * 2
         quiet = manifest["sounds"][1]
         assert (quiet["peak"], quiet["envelope_error_db"]) == (0.0, None)
-        assert "it is silent" in quiet["remarks"]
+        assert "what comes out is silent" in quiet["remarks"]
 
 
 def test_stereo_becomes_one_channel_with_a_remark(exact, tmp_path):

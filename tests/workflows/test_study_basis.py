@@ -191,3 +191,24 @@ def test_a_model_that_is_no_basis_is_refused(tmp_path: Path) -> None:
         study_basis(tmp_path / "out", BasisOptions("listener", (Path("examples"),)))
     with pytest.raises(CheckpointError, match="there is no basis 'nowhere'"):
         study_basis(tmp_path / "out", BasisOptions("nowhere", (Path("examples"),)))
+
+
+def test_sounds_of_one_name_are_told_apart_and_no_sound_is_replaced_unasked(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        write_tones(tmp_path / folder)
+    options = BasisOptions(
+        str(save(tmp_path / "basis.safetensors", WINDOWED)),
+        (tmp_path / "one" / "tone0.wav", tmp_path / "two" / "tone0.wav"),
+        per_s=(100.0,),
+        seconds=0.5,
+        rounds=2,
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "tone0_2-0s-100.wav").write_bytes(b"mine")
+    with pytest.raises(ExistsError, match=r"tone0_2-0s-100\.wav"):
+        study_basis(out, options)
+    assert sorted(path.name for path in out.iterdir()) == ["tone0_2-0s-100.wav"]
+    found = study_basis(out, options, force=True)
+    assert found["excerpts"] == ["tone0-0s", "tone0_2-0s"]
+    assert len(list(out.glob("*.wav"))) == 4

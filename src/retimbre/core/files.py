@@ -50,6 +50,18 @@ def free_files(out: str | Path, *names: str, force: bool) -> dict[str, Path]:
     return files
 
 
+def unique_names(stems: Iterable[str]) -> list[str]:
+    """Names of files: the stems, with a number behind each that was there before."""
+    names: list[str] = []
+    for stem in stems:
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f"{stem}_{number}"
+        names.append(name)
+    return names
+
+
 def remove_asides(folder: Path, name: str) -> None:
     """Removes what a killed process left when it was writing a file; no other may be writing it now.
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 import retimbre
 from retimbre.core.errors import AudioError, PartialFailure, UserError
-from retimbre.core.files import whole_file, write_json
+from retimbre.core.files import unique_names, whole_file, write_json
 from retimbre.dsp import audiofile
 from retimbre.dsp.audiostream import SoundStream, open_stream
 from retimbre.dsp.level import peak
@@ -98,7 +98,7 @@ def generate_envelope(
     options = options or EnvelopeOptions()
     paths = audiofile.find_sounds([sounds] if isinstance(sounds, str | Path) else sounds)
     shaper = open_shaper(model, options.wanted, options.device)
-    names = _unique([path.stem for path in paths])
+    names = unique_names([path.stem for path in paths])
     endings = (".wav", ".png") if options.pictures else (".wav",)
     refuse_to_overwrite(out, [f"{name}{ending}" for name in names for ending in endings], force=options.force)
     entries: list[dict[str, Any]] = []
@@ -161,7 +161,7 @@ def _reshape(shaper: Shaper, path: Path, place: Path, options: EnvelopeOptions) 
         "envelope_error_db": _rounded(levels),
         "made_s": round(levels.seconds, 6),
         "spent_s": round(spent_s, 6),
-        "remarks": [*_channels(stream), *stream.remarks, *([] if largest else ["it is silent"])],
+        "remarks": [*_channels(stream), *stream.remarks, *([] if largest else ["what comes out is silent"])],
     }
 
 
@@ -216,15 +216,3 @@ def _rounded(levels: Levels) -> float | None:
 def _channels(stream: SoundStream) -> list[str]:
     count = stream.found.info.channels
     return [f"its {count} channels became one"] if count > 1 else []
-
-
-def _unique(stems: Sequence[str]) -> list[str]:
-    """Names of files: the stems, with a number behind each that was there before."""
-    names: list[str] = []
-    for stem in stems:
-        name, number = stem, 1
-        while name in names:
-            number += 1
-            name = f"{stem}_{number}"
-        names.append(name)
-    return names

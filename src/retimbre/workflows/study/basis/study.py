@@ -23,12 +23,21 @@ from torch import Tensor
 
 from retimbre.core.config import dump
 from retimbre.core.errors import AudioError, ConfigError, PartialFailure, RetimbreError
-from retimbre.core.files import csv_text, free_files, sha256_of, whole_file, write_json, write_text
+from retimbre.core.files import (
+    csv_text,
+    free_files,
+    sha256_of,
+    unique_names,
+    whole_file,
+    write_json,
+    write_text,
+)
 from retimbre.data.folder import Cutting, cut_file
 from retimbre.dsp.audiofile import find_sounds, write
 from retimbre.dsp.level import is_silent
 from retimbre.dsp.pursuit import PursuitSettings
 from retimbre.representation.learned_basis import Basis, find_basis, load_basis
+from retimbre.training import devices
 from retimbre.workflows.study.basis.contest import (
     LEARNED,
     UNTRAINED,
@@ -137,9 +146,10 @@ def study_basis(
         AudioError: There is no sound that can be used.
         ExistsError: The folder holds such files already.
     """
-    files = free_files(out, *FILES, force=force)
+    free_files(out, *FILES, force=force)
     basis, facts = load_basis(options.model)
     excerpts = cut_excerpts(options, basis.config.sample_rate)
+    files = free_files(out, *FILES, *_sound_names(excerpts, options), force=force)
     for line in (*excerpts.refused, *excerpts.left_out):
         tell(f"left out: {line}")
     contenders = contenders_for(basis, options.pursuit)
@@ -164,14 +174,15 @@ def study_basis(
     }
     for name, picture in pictures.items():
         _write_bytes(files[name], picture)
-    heard = _reconstructions(Path(out), basis, excerpts, options)
+    heard = _reconstructions(files, basis, excerpts, options)
     write_page(files["report.html"], result, pictures, heard)
     write_json(files["study.json"], result)
     return result
 
 
 def contenders_for(basis: Basis, pursuit: PursuitSettings) -> dict[str, Contender]:
-    """The basis, the same before it learned, and the MDCTs."""
+    """The basis, the same before it learned, and the MDCTs. Kernels that begin at random are drawn anew."""
+    devices.restart_random(0, "untrained basis", 0)
     untrained = Basis(basis.config).eval().requires_grad_(False)
     entries = [basis_contender(LEARNED, basis, pursuit), basis_contender(UNTRAINED, untrained, pursuit)]
     return {entry.name: entry for entry in (*entries, *mdct_contenders())}
@@ -188,14 +199,15 @@ def cut_excerpts(options: BasisOptions, sample_rate: int) -> Excerpts:
     names: list[str] = []
     refused: list[str] = []
     left_out: list[str] = []
-    for path in find_sounds(options.sounds):
+    paths = find_sounds(options.sounds)
+    for path, stem in zip(paths, unique_names([path.stem for path in paths]), strict=True):
         try:
             cut = cut_file(path, cutting)
         except RetimbreError as error:
             refused.append(str(error))
             continue
         for clip, start, length in zip(cut.audio, cut.starts, cut.lengths, strict=True):
-            name = f"{path.stem}-{start / sample_rate:g}s"
+            name = f"{stem}-{start / sample_rate:g}s"
             if is_silent(clip) or length < _LEAST_SOUND * cutting.num_samples:
                 left_out.append(f"{name}: {'silent' if is_silent(clip) else 'mostly padding'}")
             else:
@@ -273,19 +285,25 @@ def _codes_picture(basis: Basis, audio: Float[Tensor, "1 samples"], options: Bas
     return codes_png(codes, options.seconds)
 
 
+def _sound_names(excerpts: Excerpts, options: BasisOptions) -> list[str]:
+    """The sound files of a study."""
+    kinds = ["original", *(f"{per_s:g}" for per_s in options.per_s)]
+    return [f"{name}-{kind}.wav" for name in excerpts.names[:_MOST_HEARD] for kind in kinds]
+
+
 def _reconstructions(
-    folder: Path, basis: Basis, excerpts: Excerpts, options: BasisOptions
+    files: Mapping[str, Path], basis: Basis, excerpts: Excerpts, options: BasisOptions
 ) -> list[Reconstruction]:
     """Writes the first excerpts, and what the basis made of them, as sound files."""
     rate, contender = basis.config.sample_rate, basis_contender(LEARNED, basis, options.pursuit)
     heard = []
     for audio, name in zip(excerpts.audio[:_MOST_HEARD], excerpts.names, strict=False):
-        write(folder / f"{name}-original.wav", audio, rate)
+        write(files[f"{name}-original.wav"], audio, rate)
         made = {}
         for per_s in options.per_s:
             with torch.no_grad():
                 made[per_s] = contender.code(audio[None], max(1, round(per_s * options.seconds)))[0]
-            write(folder / f"{name}-{per_s:g}.wav", made[per_s], rate)
+            write(files[f"{name}-{per_s:g}.wav"], made[per_s], rate)
         heard.append(Reconstruction(name, rate, audio, made))
     return heard
 
