@@ -16,6 +16,7 @@ from retimbre.core.files import (
     csv_text,
     fingerprint,
     free_files,
+    refuse_to_lose,
     sha256_of,
     unique_names,
     whole_file,
@@ -128,3 +129,13 @@ def test_rows_become_csv_that_reads_back_to_the_last_digit() -> None:
 
 def test_names_are_kept_apart_by_numbers() -> None:
     assert unique_names(["a", "b", "a", "a_2", "a"]) == ["a", "b", "a_2", "a_2_2", "a_3"]
+
+
+def test_a_folder_that_holds_more_than_what_replaces_it_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "sounds" / "a.wav").touch()
+    refuse_to_lose(tmp_path, "sounds/*.wav", "notes.txt")
+    refuse_to_lose(tmp_path / "nowhere", "notes.txt")
+    (tmp_path / "sounds" / "b.txt").touch()
+    with pytest.raises(ExistsError, match=r"holds sounds/b\.txt, which --force would lose"):
+        refuse_to_lose(tmp_path, "sounds/*.wav", "notes.txt")

@@ -7,7 +7,7 @@ import mido
 import pytest
 
 from retimbre.core.errors import MidiError
-from retimbre.data.midi import MidiNote, read_midi
+from retimbre.data.midi import MidiNote, read_midi, read_movements
 
 PPQ = 480  # ticks per quarter note: at the default tempo, half a second
 
@@ -143,6 +143,18 @@ def test_film_frames_have_no_tempo(tmp_path):
         events = [tempo(0, 1_000_000), on(1_000, 60), off(2_000, 60)]
         (note,) = read_midi(write(tmp_path / "a.mid", events, division=division)).notes
         assert note.onset_s == pytest.approx(1_000 / (40 * per_second), rel=1e-15)
+
+
+@pytest.mark.parametrize("microseconds", [0, 1, 9_999])
+def test_a_tempo_that_no_music_has_is_refused(tmp_path, microseconds):
+    path = write(tmp_path / "a.mid", [tempo(0, microseconds), on(0, 60), off(480, 60)])
+    for read in (read_midi, read_movements):
+        with pytest.raises(
+            MidiError, match=f"a tempo of {microseconds} microseconds a beat; takes 10,000 or more"
+        ):
+            read(path)
+    write(path, [tempo(0, 10_000), on(0, 60), off(480, 60)])
+    assert read_midi(path).seconds == pytest.approx(0.01)
 
 
 def test_running_status_is_understood(tmp_path):

@@ -181,13 +181,25 @@ def test_a_column_is_as_wide_as_its_widest_value() -> None:
     assert column_types(rows) == {"a": "int64", "b": "float64", "c": "string"}
 
 
-def test_an_export_is_replaced_by_force_alone_and_nothing_else_ever(model: Path, tmp_path: Path) -> None:
+def test_an_export_is_replaced_by_force_alone_and_nothing_else_ever(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     export_hf([model], out, HfOptions(count=4))
     with pytest.raises(ExistsError, match="--force replaces"):
         export_hf([model], out, HfOptions(count=2))
     export_hf([model], out, HfOptions(count=2, force=True))
     assert len(list(out.rglob("*.wav"))) == 2
+    (out / ".git").mkdir()
+    (out / ".git" / "config").write_text("mine")
+    with pytest.raises(ExistsError, match=r"holds \.git/config, which --force would lose"):
+        export_hf([model], out, HfOptions(count=4, force=True))
+    assert len(list(out.rglob("*.wav"))) == 2
+    assert (out / ".git" / "config").read_text() == "mine"
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ConfigError, match="takes a folder that can be replaced"):
+        export_hf([model], ".", HfOptions(count=4))
     folder = recordings(tmp_path / "sounds")
     with pytest.raises(ExistsError, match="no earlier export"):
         export_hf([model], folder, HfOptions(count=2, force=True))

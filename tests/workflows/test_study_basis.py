@@ -24,6 +24,7 @@ from retimbre.workflows.study.basis.contest import (
     measure,
     rows_of,
     snr_db,
+    union_contender,
 )
 from retimbre.workflows.study.basis.pictures import codes_png, functions_png
 from retimbre.workflows.study.basis.shapes import by_distance, centres_hz, shape_rows
@@ -70,6 +71,16 @@ def test_a_transform_keeps_the_largest_values_and_all_of_them_are_the_sound(cont
     few, many = (measure(contender, audio, per_s, 8000) for per_s in (200.0, 2000.0))
     assert (many > few).all()
     assert (measure(contender, audio, 1e6, 8000) > 100.0).all()
+
+
+def test_several_mdcts_searched_together_beat_each_of_them_alone() -> None:
+    """They can choose the length as they go; with all values of one length they are that one, so never far below."""
+    audio = tones(3)
+    together = union_contender(basis_of(LONG), PursuitSettings(16, 8))
+    assert together.codes_per_sample == 2.0
+    alone = [each for each in mdct_contenders() if each.name in ("mdct-128-sine", "mdct-1024-sine")]
+    best = max(float(measure(each, audio, 200.0, 8000).mean()) for each in alone)
+    assert float(measure(together, audio, 200.0, 8000).mean()) > best + 0.5
 
 
 def test_more_values_never_sound_worse_on_the_mean() -> None:
@@ -146,9 +157,10 @@ def test_the_study_leaves_tables_pictures_sounds_and_a_page(tmp_path: Path) -> N
         assert picture.width > 600
     with (tmp_path / "out" / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["nonzeros_per_s"], row["family"]) for row in rows[:3]] == [
+    assert [(row["nonzeros_per_s"], row["family"]) for row in rows[:4]] == [
         ("200", "learned"),
         ("200", "untrained"),
+        ("200", "mdcts"),
         ("200", "mdct"),
     ]
     assert json.loads((tmp_path / "out" / "study.json").read_text())["rows"] == result["rows"]

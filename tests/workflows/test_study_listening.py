@@ -308,11 +308,13 @@ def test_a_pack_is_replaced_by_force_alone_and_nothing_else_ever(
 ) -> None:
     out = tmp_path / "pack"
     made(folders, out)
-    (out / "listeners" / "stray.txt").write_text("x")
     with pytest.raises(ExistsError, match="--force replaces"):
         made(folders, out)
     made(folders, out, force=True)
-    assert "listeners/stray.txt" not in files_of(out)
+    (out / "scores_alice.csv").write_text("x")
+    with pytest.raises(ExistsError, match=r"holds scores_alice\.csv, which --force would lose"):
+        made(folders, out, force=True)
+    assert "scores_alice.csv" in files_of(out)
     with pytest.raises(ExistsError, match="no listening pack"):
         made(folders, folders["genuine"], force=True)
     assert len(files_of(folders["genuine"])) == 4

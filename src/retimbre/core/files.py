@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import fnmatch
 import hashlib
 import io
 import json
@@ -48,6 +49,24 @@ def free_files(out: str | Path, *names: str, force: bool) -> dict[str, Path]:
     if there and not force:
         raise ExistsError(f"{folder} holds {', '.join(there)} already; --force replaces them")
     return files
+
+
+def refuse_to_lose(folder: Path, *own: str) -> None:
+    """Stops before a folder is replaced as a whole that holds more than what replaces it.
+
+    Args:
+        folder: Where the new one is to be.
+        own: Patterns of the files that are replaced, relative to the folder.
+
+    Raises:
+        ExistsError: Names the first file that matches none of them.
+    """
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if not path.is_dir() and not any(fnmatch.fnmatchcase(inside.as_posix(), pattern) for pattern in own):
+            raise ExistsError(
+                f"{folder} holds {inside.as_posix()}, which --force would lose; move it away first"
+            )
 
 
 def unique_names(stems: Iterable[str]) -> list[str]:

@@ -43,6 +43,7 @@ PEDAL_DOWN = 64  # the least value at which it counts as pressed
 
 _MAGIC = b"MThd"  # how a MIDI file begins
 _DEFAULT_TEMPO_US = 500_000  # microseconds per quarter note until a tempo is given: 120 beats a minute
+_SHORTEST_BEAT_US = 10_000  # music has tempos of up to some hundreds of beats a minute; this is 6,000
 _DROP_FRAMES = 29  # the code of 30 drop frame, which is 29.97 frames a second
 _CONCURRENT_TYPES = (
     0,
@@ -126,7 +127,8 @@ def read_midi(path: str | Path) -> MidiScore:
     Times are worked out as fractions and rounded once, to float64, so they do not drift however long the file.
 
     Raises:
-        MidiError: The file cannot be read, is not MIDI, is damaged, is of unrelated patterns, or holds no notes.
+        MidiError: The file cannot be read, is not MIDI, is damaged, is of unrelated patterns, has a tempo that
+            no music has, or holds no notes.
     """
     path = Path(path)
     keyboard = _Keyboard()
@@ -146,7 +148,8 @@ def read_movements(path: str | Path) -> tuple[Movement, ...]:
     value 0 whatever its release velocity.
 
     Raises:
-        MidiError: The file cannot be read, is not MIDI, is damaged, is of unrelated patterns, or no key goes down.
+        MidiError: The file cannot be read, is not MIDI, is damaged, is of unrelated patterns, has a tempo that
+            no music has, or no key goes down.
     """
     path = Path(path)
     movements = tuple(
@@ -208,6 +211,13 @@ def _check(path: Path, file: mido.MidiFile) -> None:
     frames_without_ticks = file.ticks_per_beat < 0 and not file.ticks_per_beat & 0xFF
     if file.ticks_per_beat == 0 or frames_without_ticks:
         raise MidiError(f"{path}: a damaged MIDI file: its ticks have no length")
+    tempos = (message.tempo for track in file.tracks for message in track if message.type == "set_tempo")
+    for tempo_us in tempos if file.ticks_per_beat > 0 else ():
+        if tempo_us < _SHORTEST_BEAT_US:
+            raise MidiError(
+                f"{path}: a MIDI file with a tempo of {tempo_us} microseconds a beat; takes {_SHORTEST_BEAT_US:,} or "
+                f"more, which is {60_000_000 // _SHORTEST_BEAT_US:,} beats a minute"
+            )
 
 
 def _tick_seconds(division: int, tempo_us: int) -> Fraction:

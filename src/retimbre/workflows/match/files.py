@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 import retimbre
-from retimbre.core.errors import ExistsError
+from retimbre.core.errors import ConfigError, ExistsError
 from retimbre.core.files import write_json
 from retimbre.dsp import audiofile
 from retimbre.matching.verdict import SCORE_RATE_HZ, Candidate
@@ -82,7 +82,15 @@ def refuse_to_overwrite(folders: Iterable[Path], *, force: bool) -> None:
 
 
 def aside_of(folder: Path) -> Path:
-    """Where a folder is made before it appears."""
+    """Where a folder is made before it appears.
+
+    Raises:
+        ConfigError: It has no name of its own, as `.` has none.
+    """
+    if not folder.name:
+        raise ConfigError(
+            f"--out is {str(folder)!r}, where the program runs; takes a folder that can be replaced"
+        )
     return folder.with_name(f".{folder.name}.{os.getpid()}.part")
 
 

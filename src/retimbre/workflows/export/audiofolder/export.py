@@ -24,7 +24,7 @@ import torch
 import retimbre
 from retimbre.core import random
 from retimbre.core.errors import AudioError, ConfigError, ExistsError
-from retimbre.core.files import free_files, write_json, write_text
+from retimbre.core.files import free_files, refuse_to_lose, write_json, write_text
 from retimbre.data.manifest import write_jsonl
 from retimbre.data.source import Value
 from retimbre.data.splits import SPLITS
@@ -129,6 +129,7 @@ def _check_free(folder: Path, *, force: bool) -> None:
     free_files(folder, FACTS_FILE, force=force)
     if folder.exists() and any(folder.iterdir()) and not _is_export(folder):
         raise ExistsError(f"{folder} holds files that are no earlier export, which --force does not touch")
+    refuse_to_lose(folder, CARD_FILE, FACTS_FILE, f"*/{LABELS_FILE}", "*/*.wav")
 
 
 def _is_export(folder: Path) -> bool:

@@ -5,14 +5,16 @@ its own affair: the largest of an orthonormal transform, which no other choice o
 pursuit finds. What is kept is compared by the signal-to-noise ratio of the samples.
 
 The rival is the MDCT, top-k, at several window lengths and with both of its usual windows; at every number of values it
-is given the one that serves these very sounds best, a choice that the learned basis does not have. Beside it stands the
-basis as it began, before it learned: what is above that was learned, what is below came with its form.
+is given the one that serves these very sounds best, a choice that the learned basis does not have. Two more say what
+the difference is due to. A union of MDCTs of several lengths, searched by the same pursuit, has what comes of being
+able to choose the length as one goes. The basis as it began, before it learned, has what comes with its form.
 
 Counting values flatters a basis with more functions than samples: to say which few of many were chosen takes more bits
 than to say which few of fewer. The tables tell the codes per sample.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -22,13 +24,21 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError
 from retimbre.dsp.lapped import LappedSettings, inverse_lapped, lapped
-from retimbre.dsp.pursuit import PursuitSettings
+from retimbre.dsp.pursuit import PursuitSettings, pursue
 from retimbre.metrics.bootstrap import bootstrap, paired_difference
-from retimbre.representation.basis_functions import FreeFunctions
+from retimbre.representation.basis_functions import FreeFunctions, WindowedConfig
 from retimbre.representation.learned_basis import Basis
 
-MDCT, LEARNED, UNTRAINED = "mdct", "learned", "untrained"
+MDCT, UNION, LEARNED, UNTRAINED = "mdct", "mdcts", "learned", "untrained"
+WORDS = {
+    LEARNED: "learned",
+    UNTRAINED: "the same, untrained",
+    UNION: "several MDCTs, by pursuit",
+    MDCT: "MDCT, its best window",
+}
+"""What the families are called on a page."""
 MDCT_BANDS = (256, 512, 1024, 2048, 4096)
+UNION_BANDS = (256, 1024, 4096)
 
 Row = dict[str, Any]
 Coder = Callable[[Tensor, int], Tensor]
@@ -61,6 +71,44 @@ def mdct_contenders() -> list[Contender]:
         for window in ("sine", "kbd")
     }
     return [Contender(name, MDCT, 1.0, _largest_of_mdct(each)) for name, each in settings.items()]
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class MdctUnion:
+    """The functions of several MDCTs as one dictionary, as long as whole blocks of the longest are."""
+
+    settings: tuple[LappedSettings, ...]
+
+    def correlate(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch size"]:
+        """How much of every function is in each clip."""
+        return torch.cat([lapped(audio, each).flatten(1) for each in self.settings], dim=1)
+
+    def combine(
+        self, codes: Float[Tensor, "batch size"], *, num_samples: int
+    ) -> Float[Tensor, "batch samples"]:
+        """The sum of so much of every function."""
+        silence = codes.new_zeros(1, num_samples)
+        shapes = [lapped(silence, each).shape[1:] for each in self.settings]
+        parts = codes.split([math.prod(shape) for shape in shapes], dim=1)
+        made = [
+            inverse_lapped(part.unflatten(1, shape), each, num_samples=num_samples)
+            for part, shape, each in zip(parts, shapes, self.settings, strict=True)
+        ]
+        return torch.stack(made).sum(dim=0)
+
+
+def union_contender(basis: Basis, pursuit: PursuitSettings) -> Contender:
+    """MDCTs as long as the waves of a basis, where these have windows, by the pursuit that the basis has."""
+    functions = basis.config.functions
+    bands = functions.num_bands if isinstance(functions, WindowedConfig) else UNION_BANDS
+    union = MdctUnion(tuple(LappedSettings(each) for each in bands))
+
+    def code(audio: Float[Tensor, "batch samples"], count: int) -> Float[Tensor, "batch samples"]:
+        codes = pursue(union, audio, min(count, len(bands) * audio.shape[1]), pursuit)
+        return union.combine(codes, num_samples=audio.shape[1])
+
+    return Contender("-".join(["mdcts", *(str(2 * each) for each in bands)]), UNION, float(len(bands)), code)
 
 
 def basis_contender(name: str, basis: Basis, pursuit: PursuitSettings) -> Contender:

@@ -9,11 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retimbre.workflows.report.article import Article, Section, player, write_article
-from retimbre.workflows.study.basis.contest import LEARNED, MDCT, UNTRAINED
+from retimbre.workflows.study.basis.contest import MDCT, WORDS
 
 Row = dict[str, Any]
-
-_WORDS = {LEARNED: "learned", UNTRAINED: "the same, untrained", MDCT: "MDCT, its best window"}
 
 
 @final
@@ -85,7 +83,7 @@ def _cells(row: Row) -> list[str]:
         gain = ""
     else:
         gain = f"{row['gain_db']:+.2f} ({row['gain_low_db']:+.2f} to {row['gain_high_db']:+.2f}) dB"
-    name = _WORDS[row["family"]] + (f" ({row['contender']})" if row["family"] == MDCT else "")
+    name = WORDS[row["family"]] + (f" ({row['contender']})" if row["family"] == MDCT else "")
     interval = f"{row['snr_db']:.2f} ({row['low_db']:.2f} to {row['high_db']:.2f}) dB"
     return [f"{row['nonzeros_per_s']:g}", name, f"{row['codes_per_sample']:g}", interval, gain]
 

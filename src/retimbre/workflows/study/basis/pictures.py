@@ -14,7 +14,7 @@ from torch import Tensor
 
 from retimbre.dsp.windowed_waves import outlines, spectra
 from retimbre.representation.learned_basis import Basis
-from retimbre.workflows.study.basis.contest import LEARNED, MDCT, UNTRAINED
+from retimbre.workflows.study.basis.contest import WORDS
 from retimbre.workflows.study.basis.shapes import by_distance, centres_hz, kernels_of
 
 Row = dict[str, Any]
@@ -125,8 +125,7 @@ def codes_png(codes: Float[Tensor, "channels *shape"], seconds: float) -> bytes:
 def snr_png(rows: Sequence[Row]) -> bytes:
     """Signal-to-noise ratio by values per second, a curve per family with its intervals."""
     figure, ((axes,),) = _figure((6.4, 4.0), 1, 1)
-    words = {LEARNED: "learned", UNTRAINED: "the same, untrained", MDCT: "MDCT, its best window"}
-    for family, word in words.items():
+    for family, word in WORDS.items():
         own = [row for row in rows if row["family"] == family]
         if not own:
             continue

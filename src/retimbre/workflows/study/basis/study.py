@@ -1,6 +1,6 @@
 """What a learned basis is worth: `retimbre study basis`.
 
-    OUT/table.csv               signal-to-noise ratio by values per second: the basis, the same untrained, the MDCT
+    OUT/table.csv               signal-to-noise ratio by values per second: the basis, the same untrained, MDCTs
     OUT/excerpts.csv            the same, excerpt by excerpt and for every window of the MDCT
     OUT/functions.csv           where each function lies in frequency and time, and its place in two orders
     OUT/snr.png  functions.png  codes.png
@@ -46,6 +46,7 @@ from retimbre.workflows.study.basis.contest import (
     mdct_contenders,
     measure,
     rows_of,
+    union_contender,
 )
 from retimbre.workflows.study.basis.page import Reconstruction, write_page
 from retimbre.workflows.study.basis.pictures import codes_png, functions_png, snr_png
@@ -181,10 +182,17 @@ def study_basis(
 
 
 def contenders_for(basis: Basis, pursuit: PursuitSettings) -> dict[str, Contender]:
-    """The basis, the same before it learned, and the MDCTs. Kernels that begin at random are drawn anew."""
+    """The basis, the same before it learned, several MDCTs together, and each alone.
+
+    Kernels that begin at random are drawn anew.
+    """
     devices.restart_random(0, "untrained basis", 0)
     untrained = Basis(basis.config).eval().requires_grad_(False)
-    entries = [basis_contender(LEARNED, basis, pursuit), basis_contender(UNTRAINED, untrained, pursuit)]
+    entries = [
+        basis_contender(LEARNED, basis, pursuit),
+        basis_contender(UNTRAINED, untrained, pursuit),
+        union_contender(basis, pursuit),
+    ]
     return {entry.name: entry for entry in (*entries, *mdct_contenders())}
 
 

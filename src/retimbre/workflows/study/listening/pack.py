@@ -12,13 +12,14 @@ place and moved there when it is whole.
 """
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from retimbre.core.errors import ConfigError, ExistsError, PartialFailure
+from retimbre.core.files import refuse_to_lose
+from retimbre.workflows.match.files import appear_whole, aside_of
 from retimbre.workflows.study.folder import study_folder
 from retimbre.workflows.study.listening.manifest import is_pack
 from retimbre.workflows.study.listening.options import PackOptions
@@ -27,6 +28,8 @@ from retimbre.workflows.study.listening.sounds import ANCHOR_SETTINGS
 from retimbre.workflows.study.listening.sources import open_systems
 from retimbre.workflows.study.listening.systems import System
 from retimbre.workflows.study.listening.writing import PackWriter
+
+_FILES = ("manifest.json", "listeners/rate.html", "listeners/sounds/*", "playlists/*.wav", "reels/*.wav")
 
 MOST_SIDE_BY_SIDE = 12
 """How many sounds BS.1534 lets a listener compare on one screen."""
@@ -95,6 +98,7 @@ def _check_free(folder: Path, *, force: bool) -> None:
         raise ExistsError(f"{folder} holds files already; --force replaces a listening pack")
     if not is_pack(folder):
         raise ExistsError(f"{folder} holds files that are no listening pack, which --force does not touch")
+    refuse_to_lose(folder, *_FILES)
 
 
 def _check_mode(options: PackOptions, systems: Sequence[System], real: System | None) -> None:
@@ -113,15 +117,11 @@ def _check_mode(options: PackOptions, systems: Sequence[System], real: System | 
 @contextlib.contextmanager
 def _whole_folder(folder: Path) -> Iterator[Path]:
     """Yields a folder beside another; puts it in its place when the block ends, removes it when it fails."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    aside = aside_of(folder)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
         yield aside
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(aside, folder)
-        shutil.rmtree(old, ignore_errors=True)
+        appear_whole(folder, aside)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
