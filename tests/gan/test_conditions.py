@@ -14,6 +14,8 @@ from retimbre.gan.config import CriticEntry, GanConfig, LossConfig
 from retimbre.gan.game import Game
 from retimbre.gan.hearing import Ear, ears_of
 from retimbre.gan.networks.dense import DenseCriticConfig, DenseGeneratorConfig
+from retimbre.gan.networks.midi import MidiWaveCriticConfig
+from retimbre.gan.networks.wavegan import WaveGanGeneratorConfig
 from retimbre.gan.sounds import SoundGenerator
 from retimbre.gan.task import GanTask
 from retimbre.representation.catalog import representation
@@ -185,3 +187,15 @@ def test_every_condition_has_a_shape_and_a_command() -> None:
         assert condition.command.startswith("generate "), name
         assert blank({name: 5}, 2)[name].shape == (2, *condition.shape(5))
     assert CONDITIONS["midi"].shape(1024) == (1024, 89)
+
+
+def test_a_condition_that_a_network_would_pass_over_is_refused() -> None:
+    deaf = dataclasses.replace(config_with(history=8), generator=WaveGanGeneratorConfig(channels=2))
+    with pytest.raises(
+        ConfigError, match="'history', which the network 'wavegan' passes over: it hears none"
+    ):
+        SoundGenerator(deaf, {})
+    sounds = SoundGenerator(config_with(history=8), {})
+    entry = CriticEntry(MidiWaveCriticConfig(channels=2))
+    with pytest.raises(ConfigError, match="the network 'midi-wave' passes over: it hears midi"):
+        ears_of(SoundGenerator(dataclasses.replace(sounds.config, critics=(entry,)), {}), [None])

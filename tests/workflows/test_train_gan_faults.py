@@ -233,12 +233,17 @@ def test_a_run_that_is_interrupted_or_killed_goes_on_at_its_last_state(
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         text=True,
+        # A shell lets what it starts in the background ignore Ctrl-C, and so would this process then.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline_s = time.monotonic() + 120
-    while not (out / "checkpoints/last.safetensors").exists() and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    process.send_signal(sent)
-    _, said = process.communicate(timeout=60)
+    try:
+        deadline_s = time.monotonic() + 120
+        while not (out / "checkpoints/last.safetensors").exists() and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        process.send_signal(sent)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()  # nothing that is trained for ever outlives its test
     assert process.returncode == status
     assert ("run the same command again" in said) is (sent is signal.SIGINT)
     reached = int(str(state_in(out)["step"]))

@@ -20,6 +20,7 @@ References:
 import abc
 import dataclasses
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -126,7 +127,13 @@ class Critic(nn.Module, abc.ABC):
 
 
 class GeneratorConfig(abc.ABC):
-    """The settings of a family of generators: a frozen dataclass with a literal field `kind`."""
+    """The settings of a family of generators: a frozen dataclass with a literal field `kind`.
+
+    Attributes:
+        hears: The conditions that such networks can be told.
+    """
+
+    hears: ClassVar[frozenset[str]] = frozenset()
 
     @abc.abstractmethod
     def build(self, form: Form) -> Generator:
@@ -134,7 +141,13 @@ class GeneratorConfig(abc.ABC):
 
 
 class CriticConfig(abc.ABC):
-    """The settings of a family of critics: a frozen dataclass with a literal field `kind`."""
+    """The settings of a family of critics: a frozen dataclass with a literal field `kind`.
+
+    Attributes:
+        hears: The conditions that such networks can be told.
+    """
+
+    hears: ClassVar[frozenset[str]] = frozenset()
 
     @abc.abstractmethod
     def build(self, form: Form) -> Critic:

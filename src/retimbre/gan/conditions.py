@@ -20,14 +20,14 @@ References:
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import final
 
 import torch
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError, near_miss
-from retimbre.gan.base import Labels
+from retimbre.gan.base import CriticConfig, GeneratorConfig, Labels
 from retimbre.representation.base import Representation
 from retimbre.representation.standardized import Standardized
 
@@ -84,6 +84,21 @@ def check_conditions(lengths: Mapping[str, int], num_samples: int) -> None:
         if CONDITIONS[name].is_aligned and length != num_samples:
             raise ConfigError(
                 f"the condition {name!r} is {length} long, but a clip has {num_samples} samples; takes as many"
+            )
+
+
+def check_heard(config: GeneratorConfig | CriticConfig, names: Iterable[str]) -> None:
+    """Refuses conditions that a network would pass over.
+
+    Raises:
+        ConfigError: Names the network and the condition.
+    """
+    kind = getattr(config, "kind", type(config).__name__)
+    for name in names:
+        if name not in config.hears:
+            known = f"it hears {', '.join(sorted(config.hears))}" if config.hears else "it hears none"
+            raise ConfigError(
+                f"[task] conditions has {name!r}, which the network {kind!r} passes over: {known}"
             )
 
 

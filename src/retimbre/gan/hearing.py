@@ -15,7 +15,7 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Critic, Form, Labels
-from retimbre.gan.conditions import condition_shapes, told_to
+from retimbre.gan.conditions import check_heard, condition_shapes, told_to
 from retimbre.gan.config import CriticEntry, GanConfig
 from retimbre.gan.sounds import SoundGenerator, shape_of
 from retimbre.representation.base import Representation
@@ -87,6 +87,7 @@ def ears_of(sounds: SoundGenerator, statistics: Sequence[Statistics | None]) -> 
         heard = sounds.representation if own is None else own
         if own is not None and scaled_by is not None:
             heard = Standardized(own, scaled_by, clip=config.clip)
+        check_heard(entry.network, config.conditions)
         conditions = condition_shapes(config.conditions, heard)
         form = Form(shape_of(heard, config.num_samples), sounds.classes, conditions=conditions)
         ears.append(Ear(entry.network.build(form), heard, own is None, entry.weight))

@@ -22,7 +22,7 @@ from retimbre.core.config import build, dump
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
 from retimbre.core.files import fingerprint
 from retimbre.gan.base import Classes, Form, Generator, Labels, Stage
-from retimbre.gan.conditions import condition_shapes, told_to
+from retimbre.gan.conditions import check_heard, condition_shapes, told_to
 from retimbre.gan.config import GanConfig
 from retimbre.listening.base import weights_digest
 from retimbre.representation.base import Representation
@@ -64,6 +64,7 @@ class SoundGenerator(nn.Module):
             config.latent_dim,
             condition_shapes(config.conditions, self.representation),
         )
+        check_heard(config.generator, config.conditions)
         self.network: Generator = config.generator.build(self.form)
         self.stage: Stage | None = None
         self.facts: dict[str, Any] = {}

@@ -301,7 +301,7 @@ def test_every_option_of_a_network_is_explained_under_its_name(kind: str) -> Non
             if isinstance(field, ast.AnnAssign)
             and not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant))
         ]
-        assert [field for field in silent if not field.startswith("kind")] == []
+        assert [field for field in silent if not field.startswith(("kind", "hears"))] == []
 
 
 def refused_in_one_line(make: Any) -> None:
@@ -317,3 +317,33 @@ def stirred(network: Any) -> Any:
         for weights in network.parameters():
             weights += 0.05 * torch.randn(weights.shape, generator=source)
     return network
+
+
+def varied(told: Labels, name: str) -> Labels:
+    """The same with other values of one condition."""
+    return {**told, name: torch.rand(told[name].shape, generator=torch.Generator().manual_seed(9))}
+
+
+@pytest.mark.parametrize("kind", SIGNALS)
+def test_a_network_hears_the_conditions_that_it_says_and_no_others(kind: str) -> None:
+    told = labels(kind, 2)
+    for known in (GENERATORS, CRITICS):
+        if kind in known:
+            assert known[kind].hears == set(SIGNALS[kind])
+    for name in SIGNALS[kind]:
+        if kind in GENERATORS:
+            made, latent = generator(kind).eval(), torch.randn(2, LATENT_DIM)
+            for weights in made.parameters():  # some begin at zero
+                torch.nn.init.normal_(weights, std=0.2)
+            assert not torch.equal(made(latent, told), made(latent, varied(told, name))), name
+        if kind in CRITICS:
+            judge = critic(kind).eval()
+            features = torch.randn(2, *CRITIC_CASES[kind][0])
+            assert not torch.equal(judge(features, told).score, judge(features, varied(told, name)).score), (
+                name
+            )
+
+
+def test_networks_without_conditions_say_so() -> None:
+    silent = {*GENERATORS, *CRITICS} - set(SIGNALS) - {"dense"}
+    assert not any(known[kind].hears for known in (GENERATORS, CRITICS) for kind in silent & set(known))

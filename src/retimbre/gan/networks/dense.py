@@ -7,19 +7,22 @@ examples use them to see what the game itself does.
 import dataclasses
 import itertools
 import math
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
+from retimbre.gan.conditions import CONDITIONS
 
 
 @final
 @dataclasses.dataclass(frozen=True)
 class DenseGeneratorConfig(GeneratorConfig):
     """Fully connected layers from the latent, the labels and the conditions to all features."""
+
+    hears: ClassVar[frozenset[str]] = frozenset(CONDITIONS)
 
     kind: Literal["dense"] = "dense"
     width: int = 128
@@ -36,6 +39,8 @@ class DenseGeneratorConfig(GeneratorConfig):
 @dataclasses.dataclass(frozen=True)
 class DenseCriticConfig(CriticConfig):
     """Fully connected layers from all features, the labels and the conditions to one score."""
+
+    hears: ClassVar[frozenset[str]] = frozenset(CONDITIONS)
 
     kind: Literal["dense"] = "dense"
     width: int = 128

@@ -31,7 +31,7 @@ References:
 """
 
 import dataclasses
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -57,6 +57,8 @@ Signal = Float[Tensor, "batch _ samples"]
 @dataclasses.dataclass(frozen=True)
 class EnvelopeGeneratorConfig(GeneratorConfig):
     """A gain, and residual blocks on what it is put on."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"envelope", "sound"})
 
     kind: Literal["envelope"] = "envelope"
     channels: int = 24
@@ -91,6 +93,8 @@ class EnvelopeGeneratorConfig(GeneratorConfig):
 @dataclasses.dataclass(frozen=True)
 class EnvelopeCriticConfig(CriticConfig):
     """Residual blocks between strided convolutions."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"envelope", "sound"})
 
     kind: Literal["envelope"] = "envelope"
     channels: int = 16

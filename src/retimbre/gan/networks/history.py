@@ -19,7 +19,7 @@ References:
 
 import dataclasses
 import itertools
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -40,6 +40,8 @@ _MOST_STRIDE = 4
 @dataclasses.dataclass(frozen=True)
 class HistoryWaveGeneratorConfig(GeneratorConfig):
     """WaveGAN's ladder from the latent and the samples heard before."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"history"})
 
     kind: Literal["history-wave"] = "history-wave"
     channels: int = 64
@@ -63,6 +65,8 @@ class HistoryWaveGeneratorConfig(GeneratorConfig):
 class HistoryWaveCriticConfig(CriticConfig):
     """WaveGAN's critic, shown the history and the clip as one."""
 
+    hears: ClassVar[frozenset[str]] = frozenset({"history"})
+
     kind: Literal["history-wave"] = "history-wave"
     channels: int = 64
     """Of the first layer; each one after has twice as many. 64 is the published size."""
@@ -84,6 +88,8 @@ class HistoryWaveCriticConfig(CriticConfig):
 @dataclasses.dataclass(frozen=True)
 class HistorySpecGeneratorConfig(GeneratorConfig):
     """SpecGAN's ladder from the latent and the frames heard before."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"history"})
 
     kind: Literal["history-spec"] = "history-spec"
     channels: int = 64
@@ -108,6 +114,8 @@ class HistorySpecGeneratorConfig(GeneratorConfig):
 @dataclasses.dataclass(frozen=True)
 class HistorySpecCriticConfig(CriticConfig):
     """SpecGAN's critic, shown the history and the clip as one picture."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"history"})
 
     kind: Literal["history-spec"] = "history-spec"
     channels: int = 64

@@ -15,7 +15,7 @@ References:
 
 import dataclasses
 import itertools
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -40,6 +40,8 @@ _TOLD = Told(projection=True, class_logits=False)
 class MidiWaveGeneratorConfig(GeneratorConfig):
     """WaveGAN's ladder from the latent and the MIDI states, added."""
 
+    hears: ClassVar[frozenset[str]] = frozenset({"midi"})
+
     kind: Literal["midi-wave"] = "midi-wave"
     channels: int = 64
     """Of the last hidden layer; the widest have sixteen times as many. 64 is the published size."""
@@ -63,6 +65,8 @@ class MidiWaveGeneratorConfig(GeneratorConfig):
 @dataclasses.dataclass(frozen=True)
 class MidiWaveCriticConfig(CriticConfig):
     """Convolutions over samples and over MIDI states that become one row."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-wave"] = "midi-wave"
     channels: int = 64

@@ -23,7 +23,7 @@ References:
 
 import dataclasses
 import math
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -58,6 +58,8 @@ _LATENT_GAIN = 0.25
 @dataclasses.dataclass(frozen=True)
 class MidiHarmonicGeneratorConfig(GeneratorConfig):
     """Strings with learned partials, struck and damped by MIDI states, in a learned room."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-harmonic"] = "midi-harmonic"
     sample_rate: int = 16_000

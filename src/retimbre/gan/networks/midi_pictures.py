@@ -15,7 +15,7 @@ References:
 
 import dataclasses
 import itertools
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -37,6 +37,8 @@ _TOLD = Told(projection=True, class_logits=False)
 @dataclasses.dataclass(frozen=True)
 class MidiSpecCriticConfig(CriticConfig):
     """SpecGAN's critic with the MIDI states as one more channel of the picture."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-spec"] = "midi-spec"
     channels: int = 64
@@ -61,6 +63,8 @@ class MidiSpecCriticConfig(CriticConfig):
 @dataclasses.dataclass(frozen=True)
 class MidiStftGeneratorConfig(GeneratorConfig):
     """A picture of the latent and one of the MIDI states, through convolutions."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-stft"] = "midi-stft"
     channels: int = 64
@@ -87,6 +91,8 @@ class MidiStftGeneratorConfig(GeneratorConfig):
 @dataclasses.dataclass(frozen=True)
 class MidiStftCriticConfig(CriticConfig):
     """A smaller critic of pictures with the MIDI states as one more channel."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-stft"] = "midi-stft"
     channels: int = 64

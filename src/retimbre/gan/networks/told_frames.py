@@ -19,7 +19,7 @@ References:
 """
 
 import dataclasses
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -50,6 +50,8 @@ _TOLD_KINDS = (HISTORY, MIDI)
 class ToldFramesGeneratorConfig(GeneratorConfig):
     """Frames from the latent, the keys and the end of what was heard before."""
 
+    hears: ClassVar[frozenset[str]] = frozenset({"history", "midi"})
+
     kind: Literal["told-frames"] = "told-frames"
     width: int = 192
     """Channels of the blocks."""
@@ -78,6 +80,8 @@ class ToldFramesGeneratorConfig(GeneratorConfig):
 @dataclasses.dataclass(frozen=True)
 class ToldFramesCriticConfig(CriticConfig):
     """Frames of the history and the clip with what the keys do, halved from block to block, and a score."""
+
+    hears: ClassVar[frozenset[str]] = frozenset({"history", "midi"})
 
     kind: Literal["told-frames"] = "told-frames"
     width: int = 192
