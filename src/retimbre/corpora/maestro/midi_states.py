@@ -7,7 +7,9 @@ A network that makes a chunk of piano sound from MIDI wants the MIDI on the chun
     88          how far the sustain pedal is down
 
 all from 0 to 127 as MIDI has them, kept as bytes, and divided by 127 for a network. A movement shows in the first state
-whose end lies after it; the last movement of a key within one state counts. Times come from the tempo map, exactly, and
+whose end lies after it; where its key moved in that state already, in the state after its last movement, so that a key
+that is lifted and struck again at once is seen to come up, and a note shorter than a state is seen. Of the pedal the
+last movement within a state counts. Times come from the tempo map, exactly, and
 movements from all tracks. Keys beyond the piano's 88, channel 10 (drums), and all controllers but the pedal have no
 place in a state.
 
@@ -86,11 +88,24 @@ class Course:
         Args:
             state_s: How long a state is.
         """
-        movements = tuple(movements)
+        moved: dict[int, int] = {}
+        left: dict[int, int] = {}
+        shown: list[tuple[int, int, int]] = []
+        for movement in movements:
+            state, slot = int(movement.at_s // state_s), _slot(movement)
+            if movement.value == left.get(slot, 0):
+                continue
+            left[slot] = movement.value
+            if slot != PEDAL:
+                state = max(state, moved.get(slot, -1) + 1)
+                moved[slot] = state
+            shown.append((state, slot, movement.value))
+        shown.sort(key=lambda each: each[0])  # which keeps the order within a state
+        states, slots, values = zip(*shown, strict=True) if shown else ((), (), ())
         return cls(
-            np.array([movement.at_s // state_s for movement in movements], dtype=np.int64),
-            np.array([_slot(movement) for movement in movements], dtype=np.int64),
-            np.array([movement.value for movement in movements], dtype=np.uint8),
+            np.array(states, dtype=np.int64),
+            np.array(slots, dtype=np.int64),
+            np.array(values, dtype=np.uint8),
         )
 
     def window(self, first: int, num_states: int) -> UInt8[np.ndarray, "num_states 89"]:
