@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from crashing import Crashing
 
 from retimbre.core.errors import ConfigError
 from retimbre.workflows.study.jobs import run_jobs
@@ -43,19 +44,6 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit("interrupted")
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class Crashing:
-    """A part that may end by an error."""
-
-    name: str
-    error: Exception | None = None
-
-    def run(self) -> str:
-        if self.error:
-            raise self.error
-        return f"{self.name}: done"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
