@@ -30,6 +30,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
+MOST = 1e6  # times full scale; a sample beyond is no sound
 ONSET_DB = -60.0  # a sound begins where it first comes this near to its own peak
 
 # The type of a sample by the format's number and the bits: 1 for integers, 3 for floats. WAV has 8 bits unsigned.
@@ -262,7 +263,7 @@ def read_wav(path: Path) -> tuple[NDArray[np.float64], int]:
     """The channels of a WAV file mixed to one, in [-1, 1], and its sample rate in Hz.
 
     Raises:
-        ValueError: It is no WAV file, or its samples are of a type that is not read here.
+        ValueError: It is no WAV file, its samples are of a type that is not read here, or not all of them are numbers.
     """
     content = path.read_bytes()
     if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
@@ -275,9 +276,14 @@ def read_wav(path: Path) -> tuple[NDArray[np.float64], int]:
     if len(chunks.get(b"fmt ", b"")) < 16 or not chunks.get(b"data"):
         raise ValueError(f"{path}: a WAV file without samples")
     code, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", chunks[b"fmt "])
-    if code == 0xFFFE:  # an extensible header has the format's number further on
+    # An extensible header has the format's number further on.
+    if code == 0xFFFE and len(chunks[b"fmt "]) >= 26:
         (code,) = struct.unpack_from("<H", chunks[b"fmt "], 24)
+    if not channels or not rate_hz:
+        raise ValueError(f"{path}: a damaged WAV file: {channels} channels at {rate_hz} Hz")
     samples = decode(chunks[b"data"], code, bits, str(path))
+    if not np.abs(samples).max(initial=0.0) < MOST:
+        raise ValueError(f"{path}: has samples that are not numbers, or beyond {MOST:g} times full scale")
     whole = len(samples) // channels * channels
     return samples[:whole].reshape(-1, channels).mean(axis=1), rate_hz
 

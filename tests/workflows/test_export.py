@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import math
+import struct
 import subprocess
 import sys
 import warnings
@@ -270,6 +271,35 @@ def test_the_player_refuses_what_is_not_a_model_or_a_sound_in_one_line(
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: ")
     assert len(ended.stderr.splitlines()) == 1
+
+
+def wav(path: Path, samples: np.ndarray, *, code: int = 3, channels: int = 1, rate_hz: int = 16_000) -> Path:
+    """A WAV file of 32-bit floats whose header says anything."""
+    header = struct.pack("<HHIIHH", code, channels, rate_hz, 4 * rate_hz, 4, 32)
+    data = samples.astype("<f4").tobytes()
+    chunks = b"fmt " + struct.pack("<I", 16) + header + b"data" + struct.pack("<I", len(data)) + data
+    path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sample", "header", "said"),
+    [
+        (0.5, {"channels": 0}, "0 channels at 16000 Hz"),
+        (0.5, {"rate_hz": 0}, "1 channels at 0 Hz"),
+        (0.5, {"code": 0xFFFE}, "format 65534 with 32 bits"),
+        (np.nan, {}, "samples that are not numbers"),
+        (1e30, {}, "beyond 1e+06 times full scale"),
+    ],
+)
+def test_the_player_refuses_damaged_sounds_in_one_line(
+    sample: float, header: dict[str, int], said: str, exported: tuple[Path, Path], tmp_path: Path
+) -> None:
+    sound = wav(tmp_path / "a.wav", np.full(4000, sample), **header)
+    ended = play([str(exported[1] / "tones.v2.onnx"), str(sound)])
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert said in ended.stderr
 
 
 def test_an_autoencoder_becomes_three_files_of_which_two_make_the_third(tmp_path: Path) -> None:
