@@ -43,7 +43,7 @@ from retimbre.corpora.envelopes.corpus import (
     one_hot,
 )
 from retimbre.dsp.level import match_level
-from retimbre.gan.networks.envelope import CURVE, SOUND
+from retimbre.gan.conditions import ENVELOPE, SOUND
 from retimbre.gan.sounds import SoundGenerator, load_generator
 from retimbre.metrics.notes.envelope import envelope_error_db
 from retimbre.training import checkpoint
@@ -126,7 +126,7 @@ def by(sounds: SoundGenerator) -> Shape:
 
     def shape(batch: EnvelopeBatch, gain: Tensor) -> Tensor:
         stages = dict(zip(("attack", "sustain", "release"), batch.labels.classes.unbind(1), strict=True))
-        labels = {SOUND: batch.basic[:, None], CURVE: gain, **stages}
+        labels = {SOUND: batch.basic[:, None], ENVELOPE: gain, **stages}
         latent = sounds.draw_latents(len(gain), seed=0)
         return sounds.network(latent, labels)[:, 0]
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from retimbre.core.files import whole_file
 from retimbre.corpora.envelopes.corpus import EnvelopeCorpus, EnvelopeSettings, envelopes
-from retimbre.gan.networks.envelope import CURVE, SOUND
+from retimbre.gan.conditions import ENVELOPE, SOUND
 from retimbre.gan.sounds import SoundGenerator, load_generator
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "envelopes.png"
@@ -51,7 +51,7 @@ def reshaped(sounds: SoundGenerator, sound: torch.Tensor, curve: torch.Tensor) -
     """What the generator makes of a sound, `[samples]`."""
     with torch.no_grad():
         latent = sounds.draw_latents(1, seed=0)
-        return sounds.network(latent, {SOUND: sound[None], CURVE: curve})[0, 0]
+        return sounds.network(latent, {SOUND: sound[None], ENVELOPE: curve})[0, 0]
 
 
 def draw(axes: Axes, wave: torch.Tensor, curve: torch.Tensor, colour: str) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from retimbre.corpora.envelopes.corpus import EnvelopeCorpus, EnvelopeSettings, envelopes
 from retimbre.corpora.envelopes.curves import drawn_curves
-from retimbre.gan.networks.envelope import CURVE, SOUND
+from retimbre.gan.conditions import ENVELOPE, SOUND
 from retimbre.gan.sounds import SoundGenerator, load_generator
 from retimbre.metrics.notes.envelope import envelope_error_db
 from retimbre.training.shipped import shipped_checkpoints
@@ -33,7 +33,9 @@ def followed(power: Tensor) -> Tensor:
 def error_db(sounds: SoundGenerator, sound: Tensor, curve: Tensor) -> float:
     """The RMS over clips of the difference from the curve times the level of the sound."""
     with torch.no_grad():
-        made = sounds.network(sounds.draw_latents(len(sound), seed=0), {SOUND: sound[:, None], CURVE: curve})
+        made = sounds.network(
+            sounds.draw_latents(len(sound), seed=0), {SOUND: sound[:, None], ENVELOPE: curve}
+        )
     asked = curve.square() * sound.square().mean(dim=1, keepdim=True)
     found = envelope_error_db(followed(made[:, 0].square()), followed(asked)).known
     return float(found.square().mean().sqrt())

@@ -8,11 +8,12 @@ import io
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from retimbre.core.errors import ExistsError
+from retimbre.core.errors import ConfigError, ExistsError
 
 
 @contextlib.contextmanager
@@ -67,6 +68,28 @@ def refuse_to_lose(folder: Path, *own: str) -> None:
             raise ExistsError(
                 f"{folder} holds {inside.as_posix()}, which --force would lose; move it away first"
             )
+
+
+def aside_of(folder: Path) -> Path:
+    """Where a folder is made before it appears.
+
+    Raises:
+        ConfigError: It has no name of its own, as `.` has none.
+    """
+    if not folder.name:
+        raise ConfigError(
+            f"--out is {str(folder)!r}, where the program runs; takes a folder that can be replaced"
+        )
+    return folder.with_name(f".{folder.name}.{os.getpid()}.part")
+
+
+def appear_whole(folder: Path, aside: Path) -> None:
+    """Renames a complete folder into place; an earlier one goes only after the new one is there."""
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(aside, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def unique_names(stems: Iterable[str]) -> list[str]:

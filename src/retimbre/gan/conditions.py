@@ -31,6 +31,7 @@ from retimbre.gan.base import CriticConfig, GeneratorConfig, Labels
 from retimbre.representation.base import Representation
 from retimbre.representation.standardized import Standardized
 
+HISTORY, SOUND, ENVELOPE, MIDI = "history", "sound", "envelope", "midi"
 MIDI_WIDTH = 89
 """Numbers in a state: 88 keys and the pedal."""
 
@@ -58,10 +59,10 @@ class Condition:
 
 
 CONDITIONS: dict[str, Condition] = {
-    "history": Condition(is_audio=True, is_aligned=False, width=0, command="generate continue"),
-    "sound": Condition(is_audio=True, is_aligned=True, width=0, command="generate envelope"),
-    "envelope": Condition(is_audio=False, is_aligned=True, width=0, command="generate envelope"),
-    "midi": Condition(is_audio=False, is_aligned=False, width=MIDI_WIDTH, command="generate midi"),
+    HISTORY: Condition(is_audio=True, is_aligned=False, width=0, command="generate continue"),
+    SOUND: Condition(is_audio=True, is_aligned=True, width=0, command="generate envelope"),
+    ENVELOPE: Condition(is_audio=False, is_aligned=True, width=0, command="generate envelope"),
+    MIDI: Condition(is_audio=False, is_aligned=False, width=MIDI_WIDTH, command="generate midi"),
 }
 """By their names in a run file."""
 

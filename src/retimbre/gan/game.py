@@ -90,8 +90,9 @@ class Game:
 
     def critic_rows(self, part: Part, *, is_penalized: bool) -> Rows:
         """What the critics lose, a value per row."""
+        wanted = self.sounds.told(part.wanted)
         with torch.no_grad(), self.precision.autocast(self.device):
-            features = self.sounds.features(part.latent, part.wanted)
+            features = self.sounds.network(part.latent, wanted)
         rows: Rows = {}
         for ear in self.ears:
             claims = self._claims(ear, part)
@@ -115,8 +116,9 @@ class Game:
 
     def generator_rows(self, part: Part) -> Rows:
         """What the generator loses, a value per row."""
+        wanted = self.sounds.told(part.wanted)
         with self.precision.autocast(self.device):
-            features = self.sounds.features(part.latent, part.wanted)
+            features = self.sounds.network(part.latent, wanted)
         rows: Rows = {}
         for ear in self.ears:
             claims = self._claims(ear, part)

@@ -93,13 +93,11 @@ class SoundGenerator(nn.Module):
         self, latent: Float[Tensor, "batch latent"], labels: Labels
     ) -> Float[Tensor, "batch samples"]:
         """Sounds, a row each; as finite as what the network says."""
-        return self.heard(self.network.enlarge(self.features(latent, labels)))
+        return self.heard(self.network.enlarge(self.network(latent, self.told(labels))))
 
-    def features(
-        self, latent: Float[Tensor, "batch latent"], labels: Labels
-    ) -> Float[Tensor, "batch channels ..."]:
-        """What the network makes of its present scale; audio among the conditions is told as features."""
-        return self.network(latent, told_to(labels, self.representation))
+    def told(self, labels: Labels) -> Labels:
+        """Labels as the network gets them: audio among the conditions as features of what it makes."""
+        return told_to(labels, self.representation)
 
     def grow(self, stage: Stage) -> None:
         """Brings the network to a stage of its growth."""

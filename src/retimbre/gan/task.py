@@ -135,8 +135,9 @@ class GanTask(Task[ClipBatch]):
                 share = batch.share or whole(batch.audio.shape[1])
                 latent = self.sounds.draw_latents(share.first + share.count, seed=0, purpose="held out")
                 labels = {name: classes[0] for name, classes in batch.labels.items()}
+                told = self.sounds.told(labels)
                 with self.config.precision.autocast(self.device):
-                    features = self.sounds.features(latent[share.first :].to(self.device), labels)
+                    features = self.generator(latent[share.first :].to(self.device), told)
                 audio = self.sounds.heard(self.generator.enlarge(features))
                 real.append((share, embedder(batch.audio[0])))
                 generated.append((share, embedder(audio)))

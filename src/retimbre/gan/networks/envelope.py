@@ -40,10 +40,8 @@ from torch.nn import functional
 
 from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
+from retimbre.gan.conditions import ENVELOPE, SOUND
 from retimbre.gan.networks.layers import Told, VerdictHead, num_classes, refuse_below_one
-
-SOUND, CURVE = "sound", "envelope"
-"""The conditions: what is reshaped, and the gain of each of its samples."""
 
 _SLOPE = 0.2  # of the leaky rectifiers below 0
 _KERNEL = 5  # of the residual blocks
@@ -127,7 +125,7 @@ class EnvelopeGenerator(Generator):
     def __init__(self, form: Form, config: EnvelopeGeneratorConfig) -> None:
         super().__init__(form)
         width, self.stride = config.channels, config.stride
-        self.gain = _FilteredCurve(config.taps) if CURVE in form.conditions else _Ramps(form, config.ramps)
+        self.gain = _FilteredCurve(config.taps) if ENVELOPE in form.conditions else _Ramps(form, config.ramps)
         reach = (2 * self.stride, self.stride, self.stride // 2)
         self.follow = nn.Conv1d(_num_told(form), width, *reach)
         self.latent = nn.Linear(form.latent_dim, width, bias=False) if config.hears_latent else None
@@ -177,7 +175,7 @@ class EnvelopeCritic(Critic):
     def __init__(self, form: Form, config: EnvelopeCriticConfig) -> None:
         super().__init__(form)
         places, width = form.shape[1], config.channels
-        shown = 2 + (CURVE in form.conditions) + 1  # the sample and the sound, the curve, the time
+        shown = 2 + (ENVELOPE in form.conditions) + 1  # the sample and the sound, the curve, the time
         layers: list[nn.Module] = []
         while not layers or places >= config.stride * _FEWEST_PLACES:
             layers += [nn.Conv1d(shown, width, 2 * config.stride, config.stride, config.stride // 2)]
@@ -190,8 +188,8 @@ class EnvelopeCritic(Critic):
     def forward(self, features: Float[Tensor, "batch channels samples"], labels: Labels) -> Verdict:
         """What it takes each clip for."""
         beside = [labels[SOUND], time_channel(features)]
-        if CURVE in self.form.conditions:
-            beside.append(labels[CURVE][:, None])
+        if ENVELOPE in self.form.conditions:
+            beside.append(labels[ENVELOPE][:, None])
         shown = torch.cat([features, *(each.to(features.dtype) for each in beside)], dim=1)
         return self.head(self.layers(shown), labels)
 
@@ -275,12 +273,12 @@ def _told(
 ) -> Float[Tensor, "batch _ samples"]:
     """The curve if there is one, a plane per class, and the time."""
     planes = one_hot(labels, form.classes, time[:, 0])[:, :, None].expand(-1, -1, time.shape[-1])
-    curve = [labels[CURVE][:, None].to(time)] if CURVE in form.conditions else []
+    curve = [labels[ENVELOPE][:, None].to(time)] if ENVELOPE in form.conditions else []
     return torch.cat([*curve, planes, time], dim=1)
 
 
 def _num_told(form: Form) -> int:
-    return (CURVE in form.conditions) + num_classes(form.classes) + 1
+    return (ENVELOPE in form.conditions) + num_classes(form.classes) + 1
 
 
 def _check_form(form: Form) -> None:

@@ -27,10 +27,10 @@ from torch import Tensor, nn
 
 from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
+from retimbre.gan.conditions import HISTORY
 from retimbre.gan.networks import specgan, wavegan
 from retimbre.gan.networks.layers import Told, VerdictHead, begin_as_glorot, num_classes, refuse_below_one
 
-HISTORY = "history"
 SLOPE = 0.2
 """Of rectifiers below zero, in critics and where a history is read."""
 _MOST_STRIDE = 4

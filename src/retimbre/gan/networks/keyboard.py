@@ -23,10 +23,7 @@ from torch.nn import functional
 from retimbre.core.errors import ConfigError
 from retimbre.corpora.maestro.midi_states import LOWEST_KEY, NUM_KEYS, STATES_PER_CHUNK
 from retimbre.gan.base import Form
-from retimbre.gan.conditions import MIDI_WIDTH
-
-MIDI = "midi"
-"""The name of the condition."""
+from retimbre.gan.conditions import MIDI, MIDI_WIDTH
 
 _PEDAL_DOWN = 0.5  # half of its way, as synthesizers have it
 _STRUCK_BEFORE = STATES_PER_CHUNK // 2

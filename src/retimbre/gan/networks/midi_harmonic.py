@@ -32,9 +32,10 @@ from torch import Tensor, nn
 from retimbre.core.errors import ConfigError
 from retimbre.corpora.maestro.midi_states import LOWEST_KEY, NUM_KEYS
 from retimbre.gan.base import Form, Generator, GeneratorConfig, Labels
+from retimbre.gan.conditions import MIDI
 from retimbre.gan.networks.additive import NOISE_FRAMES, noise_of
 from retimbre.gan.networks.frame_backbone import FrameSize, Told, ToldBlock
-from retimbre.gan.networks.keyboard import MIDI, Strings, check_midi, key_hz, strikes_in, strings_at
+from retimbre.gan.networks.keyboard import Strings, check_midi, key_hz, strikes_in, strings_at
 from retimbre.gan.networks.layers import refuse_below_one
 
 _HIGHEST_SHARE = 0.48  # of the sample rate, where partials end

@@ -134,7 +134,7 @@ class GeneratorGraph(nn.Module):
         """Latents, and classes and conditions in their order, to audio or features."""
         labels = dict(zip(self.told, told, strict=True))
         network = self.sounds.network
-        made = network(latent, labels) if self.hears_features else self.sounds.features(latent, labels)
+        made = network(latent, labels if self.hears_features else self.sounds.told(labels))
         features = network.enlarge(made)
         return features if self.makes_features else self.sounds.heard(features)
 

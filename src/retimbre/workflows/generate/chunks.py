@@ -17,10 +17,9 @@ from torch import Tensor
 from retimbre.core.errors import AudioError, ConfigError
 from retimbre.corpora.maestro.midi_states import FULL, STATES_PER_CHUNK, Course
 from retimbre.dsp import seams
-from retimbre.gan.conditions import CONDITIONS
+from retimbre.gan.conditions import CONDITIONS, HISTORY, MIDI
 from retimbre.workflows.generate.player import Player
 
-HISTORY, MIDI = "history", "midi"
 CAN_TELL = (HISTORY, MIDI)
 """The conditions that can be given chunk by chunk."""
 

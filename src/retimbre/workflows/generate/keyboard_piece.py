@@ -18,7 +18,8 @@ import torch
 from retimbre.core.errors import ConfigError, MidiError
 from retimbre.core.files import write_json
 from retimbre.corpora.maestro.midi_states import STATES_PER_CHUNK, Course, read_piano
-from retimbre.workflows.generate.chunks import MIDI, ChunkPlan, made_chunks, need_condition
+from retimbre.gan.conditions import MIDI
+from retimbre.workflows.generate.chunks import ChunkPlan, made_chunks, need_condition
 from retimbre.workflows.generate.folder import (
     LATENTS_FILE,
     MANIFEST_FILE,

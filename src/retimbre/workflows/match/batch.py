@@ -18,14 +18,13 @@ from typing import Any, final
 import torch
 
 from retimbre.core.errors import RetimbreError
+from retimbre.core.files import appear_whole, aside_of
 from retimbre.core.memory import keep_freed_memory
 from retimbre.dsp.audiofile import find_sounds
 from retimbre.workflows.match.curves import refuse_curves, with_curves, write_curves
 from retimbre.workflows.match.files import (
     INDEX_FILE,
     REPORT_FILE,
-    appear_whole,
-    aside_of,
     match_table,
     plan_folders,
     refuse_to_overwrite,

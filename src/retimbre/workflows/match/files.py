@@ -13,10 +13,8 @@ folder is made under a name of its own and renamed when it is complete. With `fo
 only one that a match has made.
 """
 
-import os
 import platform
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ import numpy as np
 import torch
 
 import retimbre
-from retimbre.core.errors import ConfigError, ExistsError
+from retimbre.core.errors import ExistsError
 from retimbre.core.files import write_json
 from retimbre.dsp import audiofile
 from retimbre.matching.verdict import SCORE_RATE_HZ, Candidate
@@ -79,28 +77,6 @@ def refuse_to_overwrite(folders: Iterable[Path], *, force: bool) -> None:
             raise ExistsError(f"{folder} is already there; --force overwrites it")
         if not (folder / TABLE_FILE).is_file():
             raise ExistsError(f"{folder} is there but holds no {TABLE_FILE}, so it is not overwritten")
-
-
-def aside_of(folder: Path) -> Path:
-    """Where a folder is made before it appears.
-
-    Raises:
-        ConfigError: It has no name of its own, as `.` has none.
-    """
-    if not folder.name:
-        raise ConfigError(
-            f"--out is {str(folder)!r}, where the program runs; takes a folder that can be replaced"
-        )
-    return folder.with_name(f".{folder.name}.{os.getpid()}.part")
-
-
-def appear_whole(folder: Path, aside: Path) -> None:
-    """Renames a complete folder into place; an earlier one goes only after the new one is there."""
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(aside, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def ranked(match: Match) -> list[tuple[ModelMatch, int, Candidate]]:

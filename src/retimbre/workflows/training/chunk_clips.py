@@ -22,11 +22,10 @@ from retimbre.data.dataset import RecordedSet
 from retimbre.data.pairs import previous_rows
 from retimbre.data.splits import Split
 from retimbre.gan.base import Classes
+from retimbre.gan.conditions import HISTORY, MIDI
 from retimbre.gan.config import GanConfig
 from retimbre.workflows.training.census import TrainingCensus, counts_of
 from retimbre.workflows.training.gan_run import GanDataConfig
-
-HISTORY, MIDI = "history", "midi"
 
 _FULL_SCALE = 32_767
 _AT_ONCE = 256

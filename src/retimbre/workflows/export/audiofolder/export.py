@@ -24,7 +24,7 @@ import torch
 import retimbre
 from retimbre.core import random
 from retimbre.core.errors import AudioError, ConfigError, ExistsError
-from retimbre.core.files import free_files, refuse_to_lose, write_json, write_text
+from retimbre.core.files import appear_whole, aside_of, free_files, refuse_to_lose, write_json, write_text
 from retimbre.data.manifest import write_jsonl
 from retimbre.data.source import Value
 from retimbre.data.splits import SPLITS
@@ -32,7 +32,6 @@ from retimbre.dsp import audiofile
 from retimbre.workflows.export.audiofolder.card import Card, Dtype, card_text, column_types, licence_id
 from retimbre.workflows.export.audiofolder.clips import Clip, Clips, open_source
 from retimbre.workflows.generate.folder import leveled
-from retimbre.workflows.match.files import appear_whole, aside_of
 
 FORMAT, VERSION = "retimbre audiofolder", 1
 CARD_FILE, FACTS_FILE, LABELS_FILE = "README.md", "retimbre.json", "metadata.jsonl"

@@ -21,7 +21,8 @@ from torch import Tensor
 from retimbre.core.errors import AudioError, CheckpointError, ConfigError
 from retimbre.core.files import sha256_of
 from retimbre.corpora.envelopes.corpus import STAGES
-from retimbre.gan.networks.envelope import CURVE, SOUND, EnvelopeGenerator
+from retimbre.gan.conditions import ENVELOPE, SOUND
+from retimbre.gan.networks.envelope import EnvelopeGenerator
 from retimbre.gan.sounds import SoundGenerator, load_generator
 from retimbre.training.devices import pick_device
 from retimbre.training.shipped import find_checkpoint
@@ -137,7 +138,7 @@ class _NetworkShaper(Shaper):
 
     def _shaped(self, stretch: Stretch) -> Float[Tensor, " samples"]:
         sound = stretch.sound.to(self.device)[None, None]
-        labels = {SOUND: sound, CURVE: stretch.gain.to(sound)[None], **self.classes}
+        labels = {SOUND: sound, ENVELOPE: stretch.gain.to(sound)[None], **self.classes}
         number = torch.arange(len(stretch.sound), device=self.device, dtype=torch.float64) + stretch.first
         time = (2.0 * number / max(1, stretch.total - 1) - 1.0).to(sound.dtype)
         return self.network.reshaped(self.latent, labels, time[None, None])[0, 0]

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from retimbre.core.errors import ConfigError, ExistsError, PartialFailure
-from retimbre.core.files import refuse_to_lose
-from retimbre.workflows.match.files import appear_whole, aside_of
+from retimbre.core.files import appear_whole, aside_of, refuse_to_lose
 from retimbre.workflows.study.folder import study_folder
 from retimbre.workflows.study.listening.manifest import is_pack
 from retimbre.workflows.study.listening.options import PackOptions
