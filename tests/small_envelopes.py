@@ -6,7 +6,11 @@ import torch
 from torch import nn
 
 from retimbre.gan.config import CriticEntry, GanConfig
-from retimbre.gan.networks.envelope import EnvelopeCriticConfig, EnvelopeGenerator, EnvelopeGeneratorConfig
+from retimbre.gan.networks.told.envelope import (
+    EnvelopeCriticConfig,
+    EnvelopeGenerator,
+    EnvelopeGeneratorConfig,
+)
 from retimbre.gan.sounds import SoundGenerator, save_generator
 
 RATE = 8_000

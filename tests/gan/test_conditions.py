@@ -14,7 +14,7 @@ from retimbre.gan.config import CriticEntry, GanConfig, LossConfig
 from retimbre.gan.game import Game
 from retimbre.gan.hearing import Ear, ears_of
 from retimbre.gan.networks.dense import DenseCriticConfig, DenseGeneratorConfig
-from retimbre.gan.networks.midi import MidiWaveCriticConfig
+from retimbre.gan.networks.told.midi import MidiWaveCriticConfig
 from retimbre.gan.networks.wavegan import WaveGanGeneratorConfig
 from retimbre.gan.sounds import SoundGenerator
 from retimbre.gan.task import GanTask

@@ -5,7 +5,7 @@ import torch
 
 from retimbre.core.errors import ConfigError
 from retimbre.gan.config import CriticEntry, GanConfig
-from retimbre.gan.networks.envelope import EnvelopeCriticConfig, EnvelopeGeneratorConfig
+from retimbre.gan.networks.told.envelope import EnvelopeCriticConfig, EnvelopeGeneratorConfig
 from retimbre.workflows.training.envelope_clips import EnvelopeClips
 from retimbre.workflows.training.gan_pool import clip_pool
 from retimbre.workflows.training.gan_run import GanDataConfig

@@ -12,9 +12,9 @@ from retimbre.core.errors import AudioError, ConfigError, MidiError
 from retimbre.dsp import audiofile
 from retimbre.gan.config import CriticEntry, GanConfig
 from retimbre.gan.networks.dense import DenseCriticConfig
-from retimbre.gan.networks.history import HistoryWaveGeneratorConfig
-from retimbre.gan.networks.midi_harmonic import MidiHarmonicGeneratorConfig
-from retimbre.gan.networks.told_frames import ToldFramesGeneratorConfig
+from retimbre.gan.networks.told.frames import ToldFramesGeneratorConfig
+from retimbre.gan.networks.told.history import HistoryWaveGeneratorConfig
+from retimbre.gan.networks.told.midi_harmonic import MidiHarmonicGeneratorConfig
 from retimbre.gan.sounds import SoundGenerator, save_generator
 from retimbre.workflows.generate.chunks import ChunkPlan, made_chunks
 from retimbre.workflows.generate.continuation import Continuation, generate_continuation

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from retimbre.gan.classification import class_accuracy
-from retimbre.gan.networks.envelope import EnvelopeGenerator
+from retimbre.gan.networks.told.envelope import EnvelopeGenerator
 from retimbre.gan.sounds import SoundGenerator, load_generator
 from retimbre.gan.task import GanTask
 from retimbre.metrics.notes.envelope import envelope_error_db

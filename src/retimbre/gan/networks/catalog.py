@@ -2,28 +2,28 @@
 
 from retimbre.gan.base import CriticConfig, GeneratorConfig
 from retimbre.gan.networks.dense import DenseCriticConfig, DenseGeneratorConfig
-from retimbre.gan.networks.envelope import EnvelopeCriticConfig, EnvelopeGeneratorConfig
 from retimbre.gan.networks.frames import FramesCriticConfig, FramesGeneratorConfig
 from retimbre.gan.networks.gantts import GanTtsCriticConfig, GanTtsGeneratorConfig
 from retimbre.gan.networks.harmonic import HarmonicGeneratorConfig
-from retimbre.gan.networks.history import (
+from retimbre.gan.networks.progressive import ProgressiveCriticConfig, ProgressiveGeneratorConfig
+from retimbre.gan.networks.residual import ResidualCriticConfig, ResidualGeneratorConfig
+from retimbre.gan.networks.specgan import SpecGanCriticConfig, SpecGanGeneratorConfig
+from retimbre.gan.networks.style import StyleGeneratorConfig
+from retimbre.gan.networks.told.envelope import EnvelopeCriticConfig, EnvelopeGeneratorConfig
+from retimbre.gan.networks.told.frames import ToldFramesCriticConfig, ToldFramesGeneratorConfig
+from retimbre.gan.networks.told.history import (
     HistorySpecCriticConfig,
     HistorySpecGeneratorConfig,
     HistoryWaveCriticConfig,
     HistoryWaveGeneratorConfig,
 )
-from retimbre.gan.networks.midi import MidiWaveCriticConfig, MidiWaveGeneratorConfig
-from retimbre.gan.networks.midi_harmonic import MidiHarmonicGeneratorConfig
-from retimbre.gan.networks.midi_pictures import (
+from retimbre.gan.networks.told.midi import MidiWaveCriticConfig, MidiWaveGeneratorConfig
+from retimbre.gan.networks.told.midi_harmonic import MidiHarmonicGeneratorConfig
+from retimbre.gan.networks.told.midi_pictures import (
     MidiSpecCriticConfig,
     MidiStftCriticConfig,
     MidiStftGeneratorConfig,
 )
-from retimbre.gan.networks.progressive import ProgressiveCriticConfig, ProgressiveGeneratorConfig
-from retimbre.gan.networks.residual import ResidualCriticConfig, ResidualGeneratorConfig
-from retimbre.gan.networks.specgan import SpecGanCriticConfig, SpecGanGeneratorConfig
-from retimbre.gan.networks.style import StyleGeneratorConfig
-from retimbre.gan.networks.told_frames import ToldFramesCriticConfig, ToldFramesGeneratorConfig
 from retimbre.gan.networks.wavegan import WaveGanCriticConfig, WaveGanGeneratorConfig
 
 # Run files choose by the field `kind`; one that leaves it out means the first.

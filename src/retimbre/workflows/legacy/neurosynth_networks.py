@@ -8,7 +8,7 @@ the numbers, and says with what probability the sample is real, and of which cla
 Three things in it are not what its description says, and they are kept here. The blocks are called residual but have no
 skip. The critic ends in a sigmoid, which a Wasserstein critic has not. And every layer has an instance normalisation,
 which takes each channel's mean and level out of it, over a network whose task is level. The network that this package
-trains in its place is `gan.networks.envelope`.
+trains in its place is `gan.networks.told.envelope`.
 
 References:
     The earlier system: https://github.com/eoin-og/NeuroSynth

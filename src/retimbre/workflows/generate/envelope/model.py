@@ -22,7 +22,7 @@ from retimbre.core.errors import AudioError, CheckpointError, ConfigError
 from retimbre.core.files import sha256_of
 from retimbre.corpora.envelopes.corpus import STAGES
 from retimbre.gan.conditions import ENVELOPE, SOUND
-from retimbre.gan.networks.envelope import EnvelopeGenerator
+from retimbre.gan.networks.told.envelope import EnvelopeGenerator
 from retimbre.gan.sounds import SoundGenerator, load_generator
 from retimbre.training.devices import pick_device
 from retimbre.training.shipped import find_checkpoint

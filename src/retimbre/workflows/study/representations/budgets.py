@@ -5,7 +5,7 @@ of what it is worth, and a network that sees four times as many clips in a minut
 seconds of one core that the process itself takes, so that a busy machine is no handicap; on a GPU it is wall time.
 
     smoke   half an hour on two cores: whether everything runs; figures mean little
-    cpu     four hours on two cores: twelve pitches of a quarter of a second
+    cpu     under three hours on two cores: twelve pitches of a quarter of a second
     gpu     notes of a second over five octaves, twenty minutes of a GPU for each training
 """
 
@@ -110,6 +110,7 @@ BUDGETS: dict[str, Budget] = {
         instruments=200,
         pitches=(60, 71),
         velocities=(100,),
+        models=("progressive", "residual"),
     ),
     "gpu": Budget(
         name="gpu",

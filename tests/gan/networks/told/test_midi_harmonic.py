@@ -9,7 +9,7 @@ from torch import Tensor
 from retimbre.core.errors import ConfigError
 from retimbre.dsp.pitch import note_pitch
 from retimbre.gan.base import Form, Generator
-from retimbre.gan.networks.midi_harmonic import MidiHarmonicGeneratorConfig
+from retimbre.gan.networks.told.midi_harmonic import MidiHarmonicGeneratorConfig
 
 RATE, CHUNK = 16_000, 16_384
 FORM = Form((1, CHUNK), {}, 4, {"midi": (1024, 89)})

@@ -35,8 +35,8 @@ from retimbre.gan.base import Form, Generator, GeneratorConfig, Labels
 from retimbre.gan.conditions import MIDI
 from retimbre.gan.networks.additive import NOISE_FRAMES, noise_of
 from retimbre.gan.networks.frame_backbone import FrameSize, Told, ToldBlock
-from retimbre.gan.networks.keyboard import Strings, check_midi, key_hz, strikes_in, strings_at
 from retimbre.gan.networks.layers import refuse_below_one
+from retimbre.gan.networks.told.keyboard import Strings, check_midi, key_hz, strikes_in, strings_at
 
 _HIGHEST_SHARE = 0.48  # of the sample rate, where partials end
 _KEYS_PER_KNOT = 4

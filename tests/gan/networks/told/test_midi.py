@@ -7,8 +7,8 @@ from torch import Tensor
 from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Form
 from retimbre.gan.networks.catalog import CRITICS, GENERATORS
-from retimbre.gan.networks.midi_layers import Recall, StatesReader
 from retimbre.gan.networks.sizes import SIZES
+from retimbre.gan.networks.told.midi_layers import Recall, StatesReader
 
 SMALL: dict[str, tuple[int, ...]] = {
     "midi-wave": (1, 2048),

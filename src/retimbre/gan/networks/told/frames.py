@@ -31,7 +31,7 @@ from retimbre.corpora.maestro.midi_states import NUM_KEYS
 from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
 from retimbre.gan.conditions import HISTORY, MIDI
 from retimbre.gan.networks.frame_backbone import FrameSize, HalvingBlock, Told, ToldBlock
-from retimbre.gan.networks.keyboard import check_midi, strikes_in, strings_at
+from retimbre.gan.networks.told.keyboard import check_midi, strikes_in, strings_at
 
 _SLOPE = 0.2  # of the critic's activations below zero
 _STILL = 1e-4  # the variance over time of what does not move, so that its root has a slope

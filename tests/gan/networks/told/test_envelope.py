@@ -6,7 +6,7 @@ from torch import nn
 
 from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Form
-from retimbre.gan.networks.envelope import (
+from retimbre.gan.networks.told.envelope import (
     EnvelopeCritic,
     EnvelopeCriticConfig,
     EnvelopeGenerator,

@@ -6,8 +6,8 @@ import torch
 from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Critic, Form, Generator
 from retimbre.gan.networks.catalog import CRITICS, GENERATORS
-from retimbre.gan.networks.history import HistorySpecGeneratorConfig, HistoryWaveGeneratorConfig
 from retimbre.gan.networks.sizes import SIZES
+from retimbre.gan.networks.told.history import HistorySpecGeneratorConfig, HistoryWaveGeneratorConfig
 
 
 def num_weights(network: Generator | Critic) -> float:

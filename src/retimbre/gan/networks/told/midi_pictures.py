@@ -25,9 +25,9 @@ from retimbre.core.errors import ConfigError
 from retimbre.corpora.maestro.midi_states import NUM_SLOTS, STATES_PER_CHUNK
 from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
 from retimbre.gan.conditions import MIDI
-from retimbre.gan.networks.keyboard import check_midi
 from retimbre.gan.networks.layers import Told, VerdictHead, begin_as_glorot, num_classes, refuse_below_one
-from retimbre.gan.networks.midi_layers import SLOPE, Recall, StatesReader
+from retimbre.gan.networks.told.keyboard import check_midi
+from retimbre.gan.networks.told.midi_layers import SLOPE, Recall, StatesReader
 
 _KERNEL, _STRIDE, _PADDING = 6, 2, 2
 _MOST_HALVINGS = 5

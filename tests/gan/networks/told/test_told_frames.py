@@ -5,7 +5,7 @@ import torch
 
 from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Form
-from retimbre.gan.networks.told_frames import (
+from retimbre.gan.networks.told.frames import (
     ToldFramesCriticConfig,
     ToldFramesGeneratorConfig,
     keys_in,

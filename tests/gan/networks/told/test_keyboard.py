@@ -6,7 +6,7 @@ from torch import Tensor
 
 from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Form
-from retimbre.gan.networks.keyboard import check_midi, strikes_in, strings_at
+from retimbre.gan.networks.told.keyboard import check_midi, strikes_in, strings_at
 
 KEY = 39  # middle C, as a column
 
