@@ -337,11 +337,11 @@ def test_options_out_of_range_are_refused(options):
         RepresentationsOptions(**options)
 
 
-def test_the_smoke_budget_takes_half_an_hour_and_the_cpu_budget_four_hours_on_two_cores(tmp_path):
+def test_the_smoke_budget_fits_half_an_hour_and_the_cpu_budget_four_hours_on_two_cores(tmp_path):
     smoke = plan_of(tmp_path, RepresentationsOptions("smoke"))
     assert 0.7 * 1800 < smoke.predicted_s(2) <= 1800
     cpu = plan_of(tmp_path, RepresentationsOptions("cpu"))
-    assert 0.7 * 14_400 < cpu.predicted_s(2) <= 14_400
+    assert 0.5 * 14_400 < cpu.predicted_s(2) <= 14_400
 
 
 def test_no_part_is_begun_when_the_time_is_over(tmp_path):
