@@ -1,17 +1,22 @@
 """How near are the envelopes that come out to those asked for, on waves that nobody trained on?
 
-    python benchmarks/envelope.py OUT [--steps 3000] [--model envelope]
+    python benchmarks/envelope.py OUT [--original-steps 3000 9000] [--updates 0]
 
 Clips are those of the earlier system's toy set: 128 samples, 12 cycles, one of 27 classes of attack, sustain and
-release. There are four sets of 500: *learned* waves (sine, sawtooth, square), *held-out* ones (triangle, pulse,
-frequency modulation, drawn wavetables), and the earlier system's own two questions, a *noisy sine* (noise of 0.3 where
-0.05 was learned) and an *inverted sawtooth*. On each set:
+release. There are six sets of 500: *learned* waves (sine, sawtooth, square), *held-out* ones (triangle, pulse,
+frequency modulation, drawn wavetables), the earlier system's own two questions, a *noisy sine* (noise of 0.3 where
+0.05 was learned) and an *inverted sawtooth*, and two without noise: *clean held-out* waves, without the wavetables, and
+*the earlier system's four*, sine, sawtooth, square and inverted sawtooth. On each set:
 
-    product       the sound times the envelope, what a perfect network would make
-    curve         --model, told the curve
-    untrained     the same network before it learned anything
-    classes       runs/neurosynth.toml, told the classes, after --steps updates
-    original      the earlier system's networks and training as they are in its program, after as many updates
+    product         the sound times the envelope, what a perfect network would make
+    curve           the shipped model, told the curve: runs/envelope.toml
+    untrained       the same network before it learned anything
+    curve, seed 1   trained once more from another seed
+    sample alone    trained by the difference of samples, the critic having no say
+    critic alone    trained by the critic, without a difference of samples
+    classes         the shipped model, told the classes: runs/neurosynth.toml
+    classes, seed 1 trained once more from another seed
+    original, N     the earlier system's networks and training as they are in its program, after N updates
 
 The *envelope error* is the RMS difference in dB of the output's envelope from the one asked for times the level of the
 sound, where that is above -40 dB of its peak, both seen through the same follower: power under a Hann window of two
@@ -20,11 +25,11 @@ the sound's own level does. The *spectral distance* is the RMS difference in dB 
 part of the output and of the sound at equal level, where the sound's is above -40 dB of its peak. Means over a set are
 root mean squares.
 
-The two trainings are kept in OUT and are not repeated; `results.json` there has the table.
+Trainings are kept in OUT and are not repeated; `results.json` there has the table. All of them take about half an hour
+of one core. `--updates` shortens those by run files, to try the script.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +56,8 @@ from retimbre.workflows.legacy.neurosynth import reshape_as_neurosynth
 from retimbre.workflows.legacy.neurosynth_networks import NeuroSynthCritic, NeuroSynthGenerator, numbers, told
 from retimbre.workflows.training.fit import train
 
-RUN = Path(__file__).parent.parent / "runs" / "neurosynth.toml"
+RUNS = Path(__file__).parent.parent / "runs"
+CURVE, CLASSES = "envelope", "envelope-classes"  # as shipped
 CLIPS = 500
 NOT_LEARNED = 1 << 30  # the number of the first clip that is measured
 PERIOD = 128 / 12  # samples
@@ -67,7 +73,25 @@ SETS = {
     "held-out": EnvelopeSettings(carriers=("triangle", "pulse", "fm", "wavetable"), seed=1),
     "noisy sine": EnvelopeSettings(carriers=("sine",), noise=0.3, seed=1),
     "inverted sawtooth": EnvelopeSettings(carriers=("inverted-sawtooth",), seed=1),
+    "held-out, clean": EnvelopeSettings(carriers=("triangle", "pulse", "fm"), noise=0.0, seed=1),
+    "original's four, clean": EnvelopeSettings(
+        carriers=("sine", "sawtooth", "square", "inverted-sawtooth"), noise=0.0, seed=1
+    ),
 }
+
+# A critic without a say is updated all the same, so its loss is one that stays in bounds without a penalty.
+SILENT_CRITIC = (
+    'task.critics=[{network={kind="envelope"},weight=0.0}]',
+    'task.loss.kind="lsgan"',
+    "task.loss.gradient_penalty=0.0",
+)
+TRAININGS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "curve, seed 1": ("envelope.toml", ("seed=1",)),
+    "sample alone": ("envelope.toml", SILENT_CRITIC),
+    "critic alone": ("envelope.toml", ("task.loss.reconstruction=0.0",)),
+    "classes, seed 1": ("neurosynth.toml", ("seed=1",)),
+}
+"""What is trained here, by row: a run file, and what is other than it says."""
 
 
 def followed(power: Tensor) -> Tensor:
@@ -195,27 +219,41 @@ def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def main() -> None:
+def trained(out: Path, row: str, updates: int) -> SoundGenerator:
+    """The generator of a row; trained now unless OUT has it."""
+    run_file, changed = TRAININGS[row]
+    shorter = (f"train.steps={updates}", f"train.validate_every={updates}") if updates else ()
+    folder = out / row.replace(", ", "-").replace(" ", "-")
+    train(RUNS / run_file, out=folder, overrides=[*changed, *shorter], device="cpu")
+    return load_generator(folder)
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--model", default="envelope")
-    args = parser.parse_args()
+    parser.add_argument("--original-steps", type=int, nargs="*", default=[3000, 9000])
+    parser.add_argument(
+        "--updates", type=int, default=0, help="of trainings by run files; 0: as many as these say"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
     torch.set_num_threads(1)
-    by_original = original(args.out, args.steps)
-    run = args.out / f"classes-{args.steps}"
-    train(RUN, out=run, overrides=[f"train.steps={args.steps}"], device="cpu")
-    curve = load_generator(args.model)
+    curve = load_generator(CURVE)
     shapes: dict[str, Shape] = {
         "product": lambda batch, gain: batch.basic * gain,
         "curve": by(curve),
         "untrained": by(untrained(curve)),
-        "classes": by(load_generator(run)),
-        "original": by_original,
+        "classes": by(load_generator(CLASSES)),
     }
-    result: dict[str, Any] = {name: measured(shape) for name, shape in shapes.items()}
-    write_json(args.out / "results.json", {"steps": args.steps, "model": args.model, "rows": result})
-    print(json.dumps(result, indent=1))
+    shapes |= {row: by(trained(args.out, row, args.updates)) for row in TRAININGS}
+    shapes |= {f"original, {steps}": original(args.out, steps) for steps in args.original_steps}
+    rows: dict[str, Any] = {name: measured(shape) for name, shape in shapes.items()}
+    write_json(args.out / "results.json", {"updates": args.updates, "rows": rows})
+    for name, row in rows.items():
+        print(f"{name:<16}", *(f"{of['envelope_db']:6.2f} ({of['spectral_db']:.1f})" for of in row.values()))
 
 
 if __name__ == "__main__":

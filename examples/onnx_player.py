@@ -31,6 +31,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
 MOST = 1e6  # times full scale; a sample beyond is no sound
+RATES_HZ = (1_000, 768_000)  # of sounds that are read
+UNKNOWN_SIZE = 0xFFFFFFFF  # says a program that writes to a pipe; the part goes on to the end of the file
 ONSET_DB = -60.0  # a sound begins where it first comes this near to its own peak
 
 # The type of a sample by the format's number and the bits: 1 for integers, 3 for floats. WAV has 8 bits unsigned.
@@ -263,7 +265,32 @@ def read_wav(path: Path) -> tuple[NDArray[np.float64], int]:
     """The channels of a WAV file mixed to one, in [-1, 1], and its sample rate in Hz.
 
     Raises:
-        ValueError: It is no WAV file, its samples are of a type that is not read here, or not all of them are numbers.
+        ValueError: It is no WAV file or only a part of one, its samples are of a type that is not read here, or not all
+            of them are numbers.
+    """
+    chunks = wav_chunks(path)
+    if len(chunks.get(b"fmt ", b"")) < 16:
+        raise ValueError(f"{path}: a WAV file without a header")
+    code, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", chunks[b"fmt "])
+    # An extensible header has the format's number further on.
+    if code == 0xFFFE and len(chunks[b"fmt "]) >= 26:
+        (code,) = struct.unpack_from("<H", chunks[b"fmt "], 24)
+    if not channels or not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
+        raise ValueError(f"{path}: a damaged WAV file: {channels} channels at {rate_hz} Hz")
+    samples = decode(chunks.get(b"data", b""), code, bits, str(path))
+    whole = len(samples) // channels * channels
+    if not whole:
+        raise ValueError(f"{path}: a WAV file without samples")
+    if not np.abs(samples).max() < MOST:
+        raise ValueError(f"{path}: has samples that are not numbers, or beyond {MOST:g} times full scale")
+    return samples[:whole].reshape(-1, channels).mean(axis=1), rate_hz
+
+
+def wav_chunks(path: Path) -> dict[bytes, bytes]:
+    """The parts of a WAV file by their names of four bytes.
+
+    Raises:
+        ValueError: It is no WAV file, or ends before a part does.
     """
     content = path.read_bytes()
     if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
@@ -272,20 +299,13 @@ def read_wav(path: Path) -> tuple[NDArray[np.float64], int]:
     while start + 8 <= len(content):
         name, size = struct.unpack_from("<4sI", content, start)
         chunks[name] = content[start + 8 : start + 8 + size]
-        start += 8 + size + size % 2  # chunks begin at even places
-    if len(chunks.get(b"fmt ", b"")) < 16 or not chunks.get(b"data"):
-        raise ValueError(f"{path}: a WAV file without samples")
-    code, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", chunks[b"fmt "])
-    # An extensible header has the format's number further on.
-    if code == 0xFFFE and len(chunks[b"fmt "]) >= 26:
-        (code,) = struct.unpack_from("<H", chunks[b"fmt "], 24)
-    if not channels or not rate_hz:
-        raise ValueError(f"{path}: a damaged WAV file: {channels} channels at {rate_hz} Hz")
-    samples = decode(chunks[b"data"], code, bits, str(path))
-    if not np.abs(samples).max(initial=0.0) < MOST:
-        raise ValueError(f"{path}: has samples that are not numbers, or beyond {MOST:g} times full scale")
-    whole = len(samples) // channels * channels
-    return samples[:whole].reshape(-1, channels).mean(axis=1), rate_hz
+        if len(chunks[name]) < size != UNKNOWN_SIZE:
+            what = name.decode("ascii", "replace").strip()
+            raise ValueError(
+                f"{path}: cut short: {len(chunks[name]):,} of {size:,} bytes of its part {what!r}"
+            )
+        start += 8 + size + size % 2  # parts begin at even places
+    return chunks
 
 
 def decode(data: bytes, code: int, bits: int, name: str) -> NDArray[np.float64]:

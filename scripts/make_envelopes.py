@@ -1,12 +1,12 @@
 """Draws docs/pictures/envelopes.png, for docs/envelopes.md: the five cases that the earlier envelope system showed.
 
-    python scripts/make_envelopes.py [MODEL]
+    python scripts/make_envelopes.py
 
 Three digits are the classes of attack, sustain and release: 222 is 40 %, 0.4 and 40 %. The first three cases are waves
-that system trained on; the noisy sine and the inverted sawtooth it did not, nor did the shipped generator.
+that system trained on; the noisy sine and the inverted sawtooth it did not, nor did the shipped generators. One of
+these is told the curve of each envelope, the other the three classes.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from retimbre.gan.conditions import ENVELOPE, SOUND
 from retimbre.gan.sounds import SoundGenerator, load_generator
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "envelopes.png"
-MODEL = "envelope"
+MODELS = {"envelope": "told the curve", "envelope-classes": "told the classes"}
 LENGTH = 128
 # Title, wave, noise at a sample, and the places of attack, sustain and release in their lists.
 CASES = (
@@ -47,11 +47,15 @@ def curve_of(places: tuple[int, int, int]) -> torch.Tensor:
     return envelopes(values, LENGTH, has_decay=False).float()
 
 
-def reshaped(sounds: SoundGenerator, sound: torch.Tensor, curve: torch.Tensor) -> torch.Tensor:
-    """What the generator makes of a sound, `[samples]`."""
+def reshaped(sounds: SoundGenerator, sound: torch.Tensor, places: tuple[int, int, int]) -> torch.Tensor:
+    """What a generator makes of a sound, `[samples]`, from whichever of curve and classes it is told."""
+    stages = {
+        stage: torch.tensor([place])
+        for stage, place in zip(("attack", "sustain", "release"), places, strict=True)
+    }
     with torch.no_grad():
         latent = sounds.draw_latents(1, seed=0)
-        return sounds.network(latent, {SOUND: sound[None], ENVELOPE: curve})[0, 0]
+        return sounds.network(latent, {SOUND: sound[None], ENVELOPE: curve_of(places), **stages})[0, 0]
 
 
 def draw(axes: Axes, wave: torch.Tensor, curve: torch.Tensor, colour: str) -> None:
@@ -67,19 +71,19 @@ def draw(axes: Axes, wave: torch.Tensor, curve: torch.Tensor, colour: str) -> No
 
 def main() -> None:
     """Draws the picture."""
-    sounds = load_generator(sys.argv[1] if len(sys.argv) > 1 else MODEL)
-    figure = Figure(figsize=(13, 4), layout="constrained", facecolor="white")
+    generators = {label: load_generator(name) for name, label in MODELS.items()}
+    figure = Figure(figsize=(13, 5.6), layout="constrained", facecolor="white")
     canvas = FigureCanvasAgg(figure)
-    grid = figure.subplots(2, len(CASES), sharex=True, sharey=True)
+    grid = figure.subplots(1 + len(generators), len(CASES), sharex=True, sharey=True)
     for column, (title, wave, noise, places) in enumerate(CASES):
         settings = EnvelopeSettings(carriers=(wave,), noise=noise, seed=11)
         sound = EnvelopeCorpus(settings).batch(torch.tensor([column])).basic
-        curve = curve_of(places)
         draw(grid[0, column], sound[0], torch.ones(LENGTH), BEFORE)
-        draw(grid[1, column], reshaped(sounds, sound, curve), curve[0], AFTER)
+        for row, sounds in enumerate(generators.values(), start=1):
+            draw(grid[row, column], reshaped(sounds, sound, places), curve_of(places)[0], AFTER)
         grid[0, column].set_title(title, fontsize=9, loc="left")
-        grid[1, column].set_xlabel("sample", fontsize=8)
-    for row, label in enumerate(("as it was", "under the envelope")):
+        grid[-1, column].set_xlabel("sample", fontsize=8)
+    for row, label in enumerate(("as it was", *generators)):
         grid[row, 0].set_ylabel(label, fontsize=8)
     with whole_file(PICTURE) as aside:
         canvas.print_png(aside)

@@ -16,7 +16,18 @@ def _one_thread() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips the tests marked with something that is not there: the skips that are expected."""
+    """Marks the skips that are expected, and puts the files with slow tests first.
+
+    Files are handed to processes one by one, in their order. With the long ones at the end one process would be left
+    with them while the others have nothing to do.
+    """
+    slow = {item.path for item in items if "slow" in item.keywords}
+    items.sort(key=lambda item: item.path not in slow)  # which keeps the order within either kind
+    skip_what_is_not_there(items)
+
+
+def skip_what_is_not_there(items: list[pytest.Item]) -> None:
+    """Skips the tests marked with something that is not there."""
     missing = {
         "gpu": "" if torch.cuda.is_available() else "no CUDA device",
         "fluidsynth": "" if ctypes.util.find_library("fluidsynth") else "no library FluidSynth",

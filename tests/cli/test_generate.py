@@ -1,5 +1,6 @@
 """The commands of `retimbre generate`."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 from small_generators import DIGITS, KEYS, LATENT, SAMPLES, generator, generator_file
 
+from retimbre.cli.app import tree
+from retimbre.cli.generate.options import Shared
 from retimbre.gan.sounds import save_generator
 
 SCALE = Path(__file__).resolve().parents[2] / "examples/scale.mid"
@@ -143,3 +146,45 @@ def test_a_generator_that_is_told_conditions_is_refused_with_the_command_that_ha
         f"makes sounds of the condition '{condition}' only; takes `retimbre generate {command}`\n"
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def pianist(tmp_path_factory):
+    """A generator that is told the keys."""
+    sounds = generator({}, conditions={"midi": 512})
+    path = tmp_path_factory.mktemp("pianist") / "pianist.safetensors"
+    save_generator(path, sounds, facts={})
+    return path
+
+
+@pytest.mark.parametrize("words", [["--path", "linear"], ["--leg", 50], ["--timbre", "fixed", "--leg", 4]])
+def test_options_of_a_walk_without_a_walk_are_refused_whatever_the_generator_is_told(
+    run, folder, pianist, tmp_path, words
+):
+    for model in (folder, pianist):
+        status, out, error = run("generate", "midi", model, SCALE, *words, "--out", tmp_path / "out")
+        assert (status, out) == (2, "")
+        name = next(word for word in words if word in ("--path", "--leg"))
+        assert error == f"error: {name} says how a timbre walks; takes --timbre walk beside it\n"
+
+
+def test_a_generator_that_is_told_the_keys_has_no_notes_among_which_a_timbre_could_walk(
+    run, pianist, tmp_path
+):
+    words = ["midi", pianist, SCALE, "--timbre", "walk", "--leg", 4]
+    status, out, error = run("generate", *words, "--out", tmp_path / "out")
+    assert (status, out, error.count("\n")) == (2, "", 1)
+    assert "its timbre is fixed; it cannot walk" in error
+
+
+def test_every_command_that_plays_a_generator_has_the_shared_options_with_one_help():
+    group = tree().commands["generate"].commands
+    names = [field.name for field in dataclasses.fields(Shared)]
+    found = {}
+    for command in set(group) - {"envelope"}:
+        options = {option.name: option for option in group[command].params}
+        assert [name for name in options if name in names] == names  # in this order, and behind the others
+        assert list(options)[-len(names) :] == names
+        found[command] = [(options[name].opts, options[name].help, options[name].default) for name in names]
+    assert len(found) == 6
+    assert all(each == found["random"] for each in found.values())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from full_disk import files_end_after
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,20 @@ def stop_half_way(path: Path) -> None:
     with whole_file(path) as aside:
         aside.write_text("half of it")
         raise KeyboardInterrupt
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    with (
+        files_end_after(1_000),
+        pytest.raises(OSError, match=r"long.txt: cannot be written: File too large$"),
+    ):
+        write_text(tmp_path / "long.txt", "line\n" * 1_000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_that_name_a_file_are_left_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no/such"), whole_file(tmp_path / "a.txt"):
+        (tmp_path / "no/such").read_text()
 
 
 def test_a_file_appears_with_its_folders_and_nothing_beside_it(tmp_path: Path) -> None:

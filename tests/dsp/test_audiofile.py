@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from full_disk import files_end_after
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -233,6 +234,24 @@ def test_a_float_file_does_not_tell_when_it_was_written(tmp_path: Path) -> None:
     assert theirs[48:52] == b"PEAK"
     assert ours[60:64] == bytes(4)
     assert ours[:60] + ours[64:] == theirs[:60] + theirs[64:]
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac"])
+def test_a_full_disk_is_one_error_that_names_the_file_and_leaves_the_old_one(
+    ending: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"sound.{ending}"
+    write(path, tone(440.0, 8_000), 8_000)
+    before = path.read_bytes()
+    noise = torch.rand(50_000, generator=torch.Generator().manual_seed(0)) - 0.5
+    with (
+        files_end_after(20_000),
+        pytest.raises(OSError, match=f"sound.{ending}: cannot be written") as refused,
+    ):
+        write(path, noise, 8_000)
+    assert "\n" not in str(refused.value)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_only_wav_and_flac_are_written(tmp_path: Path) -> None:

@@ -199,3 +199,33 @@ def test_a_condition_that_a_network_would_pass_over_is_refused() -> None:
     entry = CriticEntry(MidiWaveCriticConfig(channels=2))
     with pytest.raises(ConfigError, match="the network 'midi-wave' passes over: it hears midi"):
         ears_of(SoundGenerator(dataclasses.replace(sounds.config, critics=(entry,)), {}), [None])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("history", torch.zeros(2, 128), r"history is of shape \[2, 128\]; takes \[2, 256\]"),
+        ("history", torch.full((2, 256), torch.nan), "history has a value of nan; takes finite numbers"),
+        ("midi", torch.zeros(2, 24, 89), r"midi is of shape \[2, 24, 89\]; takes \[2, 12, 89\]"),
+        ("midi", torch.zeros(2, 12, 88), r"midi is of shape \[2, 12, 88\]; takes \[2, 12, 89\]"),
+        ("midi", torch.full((2, 12, 89), 100.0), "midi has a value of 100; takes 0 to 1"),
+        ("sound", torch.zeros(1, SAMPLES), r"sound is of shape \[1, 512\]; takes \[2, 512\]"),
+        ("envelope", torch.full((2, SAMPLES), 1.5), "envelope has a value of 1.5; takes 0 to 1"),
+        ("envelope", torch.full((2, SAMPLES), -0.1), "envelope has a value of -0.1; takes 0 to 1"),
+        ("envelope", None, "has to be told 'envelope', but is told only history, midi, sound"),
+    ],
+)
+def test_conditions_of_another_length_rate_or_range_are_refused(
+    name: str, values: Tensor | None, said: str
+) -> None:
+    """A history of half the length would be taken for another sound, not for a mistake."""
+    sounds = SoundGenerator(config_with(history=256, midi=12, sound=SAMPLES, envelope=SAMPLES), {})
+    told = blank(sounds.conditions, 2)
+    latents = sounds.draw_latents(2, seed=0)
+    assert bool(sounds(latents, told).isfinite().all())
+    if values is None:
+        del told[name]
+    else:
+        told[name] = values
+    with pytest.raises(ConfigError, match=said):
+        sounds(latents, told)

@@ -109,6 +109,31 @@ def test_labels_that_there_are_not_are_named(wanted: dict[str, object], said: st
         generator().labels(3, wanted)
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({"pitch": torch.tensor([0, 1])}, "has to be told 'family', but is told only pitch"),
+        ({}, "has to be told 'pitch', but is told nothing"),
+        ({"pitch": torch.tensor([0, 3])}, "pitch has a value of 3; takes 0 to 2"),
+        ({"pitch": torch.tensor([-1, 0])}, "pitch has a value of -1; takes 0 to 2"),
+        ({"pitch": torch.tensor([0])}, r"pitch is of shape \[1\]; takes \[2\]"),
+        ({"pitch": torch.tensor([0.0, 1.0])}, "pitch is of torch.float32; takes whole numbers"),
+    ],
+)
+def test_labels_that_are_absent_or_out_of_range_are_refused_before_the_network_sees_them(
+    labels: dict[str, torch.Tensor], said: str
+) -> None:
+    sounds = generator()
+    with pytest.raises(ConfigError, match=said):
+        sounds(sounds.draw_latents(2, seed=0), labels)
+
+
+def test_latents_of_another_width_are_refused() -> None:
+    sounds = generator()
+    with pytest.raises(ConfigError, match="latents have 3 numbers each; takes 4"):
+        sounds(torch.zeros(1, 3), sounds.labels(1, {}))
+
+
 def test_a_generator_without_attributes_says_so() -> None:
     with pytest.raises(ConfigError, match="not conditioned"):
         generator(dataclasses.replace(CONFIG, attributes=())).labels(1, {"pitch": 60})
@@ -147,6 +172,11 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="kind 'listener'; takes 'generator'"):
         load_generator("listener")
     state, metadata = checkpoint.load(path)
+    misshapen = {**state["average"], next(iter(state["average"])): torch.zeros(3, 3)}
+    checkpoint.save(path, {"average": misshapen}, kind="generator", metadata=metadata)
+    with pytest.raises(CheckpointError, match=r"cannot be used: .*size mismatch for .*\[3, 3\]") as refused:
+        load_generator(path)
+    assert "\n" not in str(refused.value)
     checkpoint.save(path, {"average": {}}, kind="generator", metadata=metadata)
     with pytest.raises(CheckpointError, match="cannot be used"):
         load_generator(path)

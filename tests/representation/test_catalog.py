@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from retimbre.core.config import dump
 from retimbre.core.errors import AudioError, ConfigError, UserError
 from retimbre.core.random import generator
 from retimbre.representation.aliases import ALIASES, AliasWarning
@@ -249,6 +250,7 @@ def test_a_kind_of_coordinates_takes_its_settings_and_leaves_the_entry_s_own_whe
         ("erb", {"coordinates": {"knd": "polar"}}, r"has no option 'knd'; did you mean 'kind'"),
         ("erb", {"coordinates": {"floor": 1e-4}}, r"has no option 'floor'; known: kind"),
         ("erb", {"coordinates": {"kind": 3}}, r"\[erb.coordinates\] has no kind 3; known: cartesian"),
+        ("erb", {"coordinates": {"kind": ["polar"]}}, r"\[erb.coordinates\] has no kind \['polar'\]"),
         ("mag-if", {"coordinates": {"kind": "polar", "gate_db": -3.0}}, "has no option 'gate_db'"),
         (
             "nsgt-ragged",
@@ -268,6 +270,42 @@ def test_unknown_names_and_settings_are_refused_with_the_nearest_ones(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         representation(name, SAMPLE_RATE, settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("sony2020-cqt", {"bins": 48}),
+        ("cqt", {"bins": 48}),
+        ("cqt", {"f_min_hz": 8.0}),
+        ("nsgt", {"f_min_hz": 20.0}),
+    ],
+)
+def test_settings_that_fit_a_rate_are_taken_where_the_entry_s_own_would_not(
+    name: str, settings: dict[str, float]
+) -> None:
+    # 84 notes from C1 on end at 3,951 Hz, above half of this rate.
+    chosen = representation(name, 4_000, settings)
+    assert {field: getattr(chosen, field) for field in settings} == settings
+    assert chosen.encode(noise(1, 4_000)).isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["sony2020-cqt", "cqt"])
+@pytest.mark.parametrize("settings", [{}, {"bins": 83}])
+def test_notes_above_half_the_rate_are_refused(name: str, settings: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=r"half the sample rate.* 2000 Hz"):
+        representation(name, 4_000, settings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_that_an_entry_has_already_change_nothing_at_any_rate(name: str) -> None:
+    entry = representation(name, 22_050)
+    own = {
+        field: value
+        for field, value in dump(entry).items()
+        if isinstance(value, int | float | str) and field != "kind"
+    }
+    assert representation(name, 22_050, own) == entry
 
 
 @pytest.mark.parametrize("alias", sorted(ALIASES))

@@ -95,6 +95,15 @@ def test_settings_that_make_no_clips_are_refused(settings, message):
         EnvelopeClips(**settings)
 
 
+def test_pitches_that_the_rate_cannot_carry_are_refused_in_hertz():
+    with pytest.raises(
+        ConfigError, match="pitches are 110 to 4000 Hz; takes fewer than 4000, half the sample rate"
+    ):
+        EnvelopeClips(lowest_hz=110.0, highest_hz=4000.0).settings(
+            "train", sample_rate=8000, num_samples=512, seed=0
+        )
+
+
 def test_envelopes_beside_a_set_are_refused():
     with pytest.raises(ConfigError, match="takes one of them"):
         GanDataConfig(set="somewhere", envelopes=EnvelopeClips())

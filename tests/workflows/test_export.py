@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib.util
 import json
 import logging
 import math
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -273,33 +275,75 @@ def test_the_player_refuses_what_is_not_a_model_or_a_sound_in_one_line(
     assert len(ended.stderr.splitlines()) == 1
 
 
-def wav(path: Path, samples: np.ndarray, *, code: int = 3, channels: int = 1, rate_hz: int = 16_000) -> Path:
+def wav(
+    path: Path,
+    samples: np.ndarray,
+    *,
+    code: int = 3,
+    channels: int = 1,
+    rate_hz: int = 16_000,
+    bits: int = 32,
+) -> Path:
     """A WAV file of 32-bit floats whose header says anything."""
-    header = struct.pack("<HHIIHH", code, channels, rate_hz, 4 * rate_hz, 4, 32)
+    header = struct.pack("<HHIIHH", code, channels, rate_hz, 4 * rate_hz, 4, bits)
     data = samples.astype("<f4").tobytes()
     chunks = b"fmt " + struct.pack("<I", 16) + header + b"data" + struct.pack("<I", len(data)) + data
     path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks)
     return path
 
 
+@functools.cache
+def player() -> ModuleType:
+    """The player, as a module."""
+    found = importlib.util.spec_from_file_location("onnx_player", PLAYER)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def test_the_player_refuses_a_damaged_sound_in_one_line(exported: tuple[Path, Path], tmp_path: Path) -> None:
+    sound = wav(tmp_path / "a.wav", np.full(4000, 0.5), channels=0)
+    ended = play([str(exported[1] / "tones.v2.onnx"), str(sound)])
+    assert ended.returncode == 1
+    assert ended.stderr == f"error: {sound}: a damaged WAV file: 0 channels at 16000 Hz\n"
+
+
 @pytest.mark.parametrize(
     ("sample", "header", "said"),
     [
-        (0.5, {"channels": 0}, "0 channels at 16000 Hz"),
         (0.5, {"rate_hz": 0}, "1 channels at 0 Hz"),
+        (0.5, {"rate_hz": 1}, "1 channels at 1 Hz"),
+        (0.5, {"rate_hz": 10**9}, "1 channels at 1000000000 Hz"),
+        (0.5, {"channels": 5000}, "without samples"),
         (0.5, {"code": 0xFFFE}, "format 65534 with 32 bits"),
+        (0.5, {"code": 6, "bits": 8}, "format 6 with 8 bits"),
+        (0.5, {"code": 1, "bits": 0}, "format 1 with 0 bits"),
+        (0.5, {"code": 1, "bits": 12}, "format 1 with 12 bits"),
         (np.nan, {}, "samples that are not numbers"),
-        (1e30, {}, "beyond 1e+06 times full scale"),
+        (1e30, {}, r"beyond 1e\+06 times full scale"),
     ],
 )
-def test_the_player_refuses_damaged_sounds_in_one_line(
-    sample: float, header: dict[str, int], said: str, exported: tuple[Path, Path], tmp_path: Path
+def test_the_player_names_what_is_wrong_with_a_header(
+    sample: float, header: dict[str, int], said: str, tmp_path: Path
 ) -> None:
     sound = wav(tmp_path / "a.wav", np.full(4000, sample), **header)
-    ended = play([str(exported[1] / "tones.v2.onnx"), str(sound)])
-    assert ended.returncode == 1
-    assert len(ended.stderr.splitlines()) == 1
-    assert said in ended.stderr
+    with pytest.raises(ValueError, match=said):
+        player().read_wav(sound)
+
+
+def test_the_player_takes_a_sound_whole_or_not_at_all(tmp_path: Path) -> None:
+    sound = wav(tmp_path / "a.wav", np.full(100, 0.5))
+    whole = sound.read_bytes()
+    assert len(player().read_wav(sound)[0]) == 100
+    for kept in range(len(whole)):
+        sound.write_bytes(whole[:kept])
+        with pytest.raises(ValueError, match=r"not a WAV file|without a header|without samples|cut short"):
+            player().read_wav(sound)
+    # A size that says that it is not known, as of a file that was written to a pipe.
+    sound.write_bytes(whole[:40] + b"\xff\xff\xff\xff" + whole[44:])
+    assert len(player().read_wav(sound)[0]) == 100
 
 
 def test_an_autoencoder_becomes_three_files_of_which_two_make_the_third(tmp_path: Path) -> None:
@@ -395,6 +439,14 @@ def test_a_file_that_differs_from_torch_is_refused() -> None:
             parity.refuse_others("model", {"probabilities": difference})
     with pytest.raises(RetimbreError, match="onnxruntime cannot run it"):
         parity.session(b"not a graph", "model")
+
+
+def test_a_model_that_says_nan_is_refused_though_its_file_says_the_same() -> None:
+    layer = nn.Linear(2, 2)
+    nn.init.constant_(layer.bias, math.nan)
+    part = Part("odd", layer, {"numbers": ""}, {"audio": ""}, {}, {"rows": (torch.ones(3, 2),)})
+    with pytest.raises(CheckpointError, match="odd: its audio is NaN; the weights are damaged"):
+        parity.largest_differences(part, graph.to_onnx(part, 18).SerializeToString())
 
 
 def test_differences_are_relative_above_one_and_infinite_where_only_one_side_is_finite() -> None:

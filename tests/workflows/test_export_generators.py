@@ -119,6 +119,14 @@ CASES: dict[str, dict[str, Any]] = {
         network={"sample_rate": RATE, "width": 8, "depth": 1, "hop_length": 32, "bands": 4, "partials": 3},
         told={"midi": 512},
     ),
+    "midi-spectra": case(
+        "midi-spectra",
+        576,
+        "mdct",
+        network={"width": 8, "depth": 1, "kernel": 3},
+        transform={"num_bands": 72, "ends": "wrap"},
+        told={"midi": 512},
+    ),
     "told-frames": case(
         "told-frames",
         512,

@@ -1,6 +1,8 @@
 """Laws of published data sets: what the library `datasets` expects of an audiofolder, and that nothing is lost."""
 
+import fnmatch
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from retimbre.data.dataset import RenderedSet
 from retimbre.data.folder import Cutting
 from retimbre.data.splits import SPLITS
 from retimbre.dsp import audiofile
+from retimbre.training.shipped import shipped_checkpoints
 from retimbre.workflows.dataset.plan import SetOptions
 from retimbre.workflows.dataset.prepare import make_dataset
 from retimbre.workflows.dataset.recordings import import_folder
 from retimbre.workflows.export.audiofolder.card import column_types, licence_id
 from retimbre.workflows.export.audiofolder.export import HfOptions, export_hf
+from retimbre.workflows.export.audiofolder.licences import HUB_LICENCES, hub_licence
 
 RATE = 8_000
 
@@ -167,6 +171,20 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_written(tmp_path: P
         (("CC BY-NC-SA 4.0",), "cc-by-nc-sa-4.0"),
         (("MIT (Fluid R3 GM, Frank Wen)",), "mit"),
         (("cc0-1.0",), "cc0-1.0"),
+        (("CC BY 2.5",), "cc-by-2.5"),
+        (("CC0 1.0",), "cc0-1.0"),
+        (("Apache License, Version 2.0",), "apache-2.0"),
+        (("pddl",), "pddl"),
+        (("PDDL-1.0",), "pddl"),
+        (("ODC-By-1.0",), "odc-by"),
+        (("ODbL-1.0, the Open Database License",), "odbl"),
+        (("CDLA-Permissive-2.0",), "cdla-permissive-2.0"),
+        (("GPL-3.0-or-later",), "gpl-3.0"),
+        (("CC-BY-SA-4.0",), "cc-by-sa-4.0"),
+        (("Apache-2.0; trained on notes that are CC0 or CC BY 4.0 (Frank Wen, MIT)",), "apache-2.0"),
+        (("zlib",), "zlib"),
+        (("the other one, of 2020-11.",), "other"),
+        (("made-up-1.0",), "other"),
         (("MIT", "CC BY 4.0"), "other"),
         (("that of the recordings",), "other"),
         (("",), "other"),
@@ -174,6 +192,49 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_written(tmp_path: P
 )
 def test_a_licence_has_the_hub_s_identifier_or_is_another(texts: tuple[str, ...], identifier: str) -> None:
     assert licence_id(texts) == identifier
+
+
+@pytest.mark.parametrize("name", sorted(HUB_LICENCES))
+def test_an_identifier_of_the_hub_is_itself_however_it_is_written(name: str) -> None:
+    assert hub_licence(name) == hub_licence(name.upper()) == name
+
+
+@pytest.mark.parametrize("path", shipped_checkpoints().values(), ids=lambda path: path.stem)
+def test_every_shipped_model_s_sounds_have_the_licence_of_its_card(path: Path) -> None:
+    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert hub_licence(card["licence"]) == "apache-2.0"
+
+
+@pytest.mark.parametrize("kind", ["rendered", "recorded", "sounds", "model"])
+def test_what_the_documentation_of_audiofolders_asks_of_the_files_of_a_part_is_kept(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    # The library itself (with pandas, pyarrow and torchcodec) is too much for a test; these are its written rules.
+    export_hf([sources(tmp_path, model)[kind]], tmp_path / "out", HfOptions(count=20))
+    header = card_header(tmp_path / "out")
+    patterns = dict(zip(values_of(header, "- split"), values_of(header, "path"), strict=True))
+    dtypes = [dtype for dtype in values_of(header, "dtype") if dtype != "audio"]
+    kinds = dict(zip(values_of(header, "- name")[1:], dtypes, strict=True))
+    files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
+    for part, rows in rows_of(tmp_path / "out").items():
+        # A part is a folder of its name, its pattern finds all of its files, and no other part's does.
+        found = {name: set(fnmatch.filter(files, pattern)) for name, pattern in patterns.items()}
+        inside = {name for name in files if name.startswith(f"{part}/")}
+        assert inside <= found.pop(part)
+        assert all(not inside & others for others in found.values())
+        for row in rows:
+            # Paths are relative to the file of labels, with forward slashes, and of a kind that is decoded.
+            assert re.fullmatch(r"[^/\\]+\.wav", row["file_name"])
+            # Every line has every column, each of one type.
+            assert list(row) == list(rows[0])
+            for name, value in row.items():
+                if name != "file_name" and value is not None:
+                    assert isinstance(value, {"int64": int, "float64": float, "string": str}[kinds[name]])
+
+
+def values_of(header: list[str], key: str) -> list[str]:
+    """The values of all lines of a card's header with that key, without quotes."""
+    return [line.split(": ", 1)[1].strip('"') for line in header if line.strip().startswith(f"{key}: ")]
 
 
 def test_a_column_is_as_wide_as_its_widest_value() -> None:

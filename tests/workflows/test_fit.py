@@ -103,6 +103,8 @@ def test_the_folder_of_another_run_or_of_something_else_is_refused(run_file: Pat
     (tmp_path / "other/notes.txt").write_text("mine")
     with pytest.raises(ExistsError, match="no run"):
         train(run_file, tmp_path / "other")
+    with pytest.raises(ExistsError, match=r"notes.txt is a file, but --out takes a folder"):
+        train(run_file, tmp_path / "other/notes.txt")
 
 
 def test_a_run_may_be_made_longer(run_file: Path, tmp_path: Path) -> None:

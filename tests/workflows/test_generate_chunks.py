@@ -9,7 +9,7 @@ from torch import Tensor
 
 from retimbre.cli.app import run
 from retimbre.core.errors import AudioError, ConfigError, MidiError
-from retimbre.dsp import audiofile
+from retimbre.dsp import audiofile, seams
 from retimbre.gan.config import CriticEntry, GanConfig
 from retimbre.gan.networks.dense import DenseCriticConfig
 from retimbre.gan.networks.told.frames import ToldFramesGeneratorConfig
@@ -120,10 +120,14 @@ def test_a_sound_goes_on_for_so_many_chunks_and_keeps_its_beginning(models, tmp_
 
 
 @pytest.mark.parametrize("told", ["history", "both"])
-def test_no_seam_is_sharper_than_what_lies_between_seams(models, tmp_path, seed_sound, told):
+def test_no_seam_is_sharper_than_the_chunks_are(models, tmp_path, seed_sound, told):
     manifest = generate_continuation(models[told], seed_sound, tmp_path / "out", Continuation(12))
     report = manifest["seam_report"]
-    assert report["largest_bend"] <= report["bend_99_percent"]
+    assert len(report["bends"]) == len(report["bends_between"]) == 12
+    assert report["largest_bend"] == max(report["bends"])
+    # Untrained networks make noise. Of about 1,200 normally distributed numbers, as many as are changed around twelve
+    # seams, the largest is 1.3 times the 99th percentile.
+    assert report["largest_bend"] <= 1.3 * report["bend_99_percent"]
 
 
 class Recorder(torch.nn.Module):
@@ -157,6 +161,37 @@ def test_each_chunk_is_told_the_end_of_what_was_made_and_silence_before_the_begi
         assert torch.equal(told[:-16], whole[end - HISTORY : end - 16])
 
 
+class Swells(torch.nn.Module):
+    """Stands for a generator: a tone that swells and falls back by half, each time from another phase."""
+
+    def __init__(self, sounds: SoundGenerator) -> None:
+        super().__init__()
+        self.form = sounds.form
+
+    def forward(self, latent, labels):
+        phase = 30 * latent[:, :1] + 2 * torch.pi * 40 / RATE * torch.arange(CHUNK)
+        return 0.6 * (0.5 + 0.5 * torch.hann_window(CHUNK)) * phase.sin()[:, None]
+
+    def enlarge(self, features):
+        return features
+
+
+@pytest.mark.parametrize("is_joined", [True, False])
+def test_the_report_tells_chunks_that_are_joined_from_chunks_in_a_row(
+    models, tmp_path, seed_sound, monkeypatch, is_joined
+):
+    sounds = generator("history")
+    sounds.network = Swells(sounds)
+    monkeypatch.setattr(
+        "retimbre.workflows.generate.continuation.open_player", lambda *_: Player(sounds, "swells")
+    )
+    if not is_joined:
+        monkeypatch.setattr(seams, "joined", lambda before, after, fade_samples: after)
+    report = generate_continuation("swells", seed_sound, tmp_path / "out", Continuation(12))["seam_report"]
+    # The first seam is with a sharper sound, the seed.
+    assert (max(report["bends"][1:]) <= report["bend_99_percent"]) == is_joined
+
+
 def test_a_seed_that_is_shorter_than_the_history_is_told_so(models, tmp_path):
     audiofile.write(tmp_path / "short.wav", 0.2 * torch.ones(100), RATE)
     manifest = generate_continuation(
@@ -175,6 +210,20 @@ def test_keys_change_how_a_sound_goes_on_where_they_are_told(models, tmp_path, s
         )
         made[name] = audiofile.read(tmp_path / name / "seed.wav").samples
     assert not torch.allclose(made["with"], made["without"], atol=1e-4)
+
+
+def test_a_generator_that_is_told_keys_and_gets_none_is_remarked(models, tmp_path, seed_sound, capsys):
+    for told, lines in {"both": 1, "history": 0}.items():
+        out = str(tmp_path / told)
+        assert (
+            run(["generate", "continue", str(models[told]), str(seed_sound), "--chunks", "1", "--out", out])
+            == 0
+        )
+        said = capsys.readouterr().err.splitlines()
+        assert sum("without --midi it is told that none is down" in line for line in said) == lines
+    midi = ["--midi", str(piece(tmp_path)), "--out", str(tmp_path / "keys")]
+    assert run(["generate", "continue", str(models["both"]), str(seed_sound), "--chunks", "1", *midi]) == 0
+    assert "--midi" not in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_bytes(models, tmp_path, seed_sound):
@@ -244,3 +293,19 @@ def test_the_manifest_says_how_it_was_made(models, tmp_path, seed_sound):
     assert manifest["command"] == "continue"
     assert manifest["source"] == str(seed_sound)
     assert manifest["real_time_factor"] > 0
+
+
+def test_what_a_piano_cannot_play_is_left_out_and_told_or_refused(models, tmp_path):
+    more = [on(100, 12), off(200, 12), on(100, 109), off(200, 109), on(100, 60, channel=9)]
+    file = piece(tmp_path, *more)
+    manifest = generate_midi(models["midi"], file, tmp_path / "more")
+    assert manifest["remarks"] == [
+        "left out: 1 note on channel 10, which is for drums",
+        "left out: 2 notes of keys that a piano does not have (it takes 21 to 108)",
+    ]
+    with pytest.raises(
+        MidiError, match=r"the note 12 at 0\.10 s is none that a piano has: it takes 21 to 108"
+    ):
+        generate_midi(models["midi"], file, tmp_path / "strict", None, PlayOptions(strict=True))
+    assert not (tmp_path / "strict").exists()
+    assert generate_midi(models["midi"], piece(tmp_path), tmp_path / "plain")["remarks"] == []

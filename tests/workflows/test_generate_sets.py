@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from full_disk import files_end_after
 from small_generators import DIGITS, KEYS, LATENT, NOTES, RATE, SAMPLES, generator, generator_file
 
 from retimbre.core.errors import AudioError, CheckpointError, ConfigError, ExistsError
@@ -290,6 +291,13 @@ def test_sounds_that_no_file_could_hold_are_one_line_that_names_model_and_sound(
         with pytest.raises(AudioError, match=f"{path}: {words}") as caught:
             generate_random(path, tmp_path / "out", options)
         assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_one_error_that_names_a_file_and_leaves_nothing(model, tmp_path):
+    with files_end_after(4_000), pytest.raises(OSError, match="cannot be written") as caught:
+        generate_random(model, tmp_path / "out", count=2)
+    assert ".wav: " in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 

@@ -26,8 +26,9 @@ META = torch.device("meta")
 
 
 def device_of(config: GanRun) -> torch.device:
-    """Where networks are built: a harmonic generator computes from the pitches, so it needs numbers."""
-    return torch.device("cpu") if config.task.generator.kind in ("harmonic", "midi-harmonic") else META
+    """Where networks are built: some compute from pitches or keys in float32 alone, which takes numbers."""
+    kinds = ("harmonic", "midi-harmonic", "midi-spectra")
+    return torch.device("cpu") if config.task.generator.kind in kinds else META
 
 
 def classes_of(config: GanRun) -> dict[str, tuple[str, ...]]:

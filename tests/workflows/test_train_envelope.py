@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from checked_steps import every_tenth_step_checked
 
 from retimbre.gan.classification import class_accuracy
 from retimbre.gan.networks.told.envelope import EnvelopeGenerator
@@ -42,7 +43,8 @@ def error_db(sounds: SoundGenerator, config: GanRun, *, shuffled: bool = False) 
 @pytest.mark.slow
 def test_the_tiny_run_learns_envelopes_of_waves_that_it_never_heard(tmp_path):
     config = run_of("tiny/envelope.toml")
-    manifest = train(RUNS / "tiny/envelope.toml", tmp_path, device="cpu")
+    with every_tenth_step_checked() as told:
+        manifest = train(RUNS / "tiny/envelope.toml", tmp_path, device="cpu", progress=told)
     assert manifest["finished"]
     sounds = load_generator(tmp_path)
     assert isinstance(sounds.network, EnvelopeGenerator)

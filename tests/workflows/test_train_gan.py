@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from checked_steps import every_tenth_step_checked
 from torch import Tensor
 
 from retimbre.cli.app import run
@@ -107,7 +108,8 @@ def test_a_small_experiment_trains_is_heard_and_beats_its_controls(
     run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begun = beginning(run_file, tmp_path / "run")
-    manifest = train(run_file, tmp_path / "run", device="cpu")
+    with every_tenth_step_checked() as told:
+        manifest = train(run_file, tmp_path / "run", device="cpu", progress=told)
     assert_everything_was_written(tmp_path / "run", begun.config)
     assert manifest["validation"]["kad"] < 0.8 * begun.kad
     assert (
@@ -117,7 +119,9 @@ def test_a_small_experiment_trains_is_heard_and_beats_its_controls(
     assert len(list((tmp_path / "made").glob("*.wav"))) == 2
     capsys.readouterr()
     for attribute in learned_attributes(begun.config):
-        train(run_file, tmp_path / "control", overrides=["data.shuffled_labels=true"], device="cpu")
+        shuffled = ["data.shuffled_labels=true"]
+        with every_tenth_step_checked() as told:
+            train(run_file, tmp_path / "control", overrides=shuffled, device="cpu", progress=told)
         ours, control = (
             follows_labels(load_generator(tmp_path / name), begun.held_out, attribute)
             for name in ("run", "control")

@@ -2,16 +2,16 @@
 
 import contextlib
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from full_disk import files_end_after
 
 from retimbre.cli.app import run
 from retimbre.core.errors import CheckpointError, ConfigError, DatasetError
@@ -19,6 +19,7 @@ from retimbre.gan.sounds import load_generator
 from retimbre.training.checkpoint import Checkpoints, read_header
 from retimbre.training.shipped import shipped_checkpoints
 from retimbre.workflows.training.fit import train
+from retimbre.workflows.training.run import read_run
 
 TINY = """
 seed = 1
@@ -58,6 +59,8 @@ def run_file(tmp_path: Path) -> Path:
     [
         (["task.generator={kind='wavegam'}"], "generator"),
         (["task.generator={kind='dense',widht=3}"], "did you mean 'width'"),
+        (["task.generator={kind=['dense']}"], r"\[task.generator\] has no kind \['dense'\]"),
+        (["task.kind=['gan']"], r"\[task\] has no kind \['gan'\]"),
         (["task.representation=log-mel"], "'log-mel', which cannot be turned back to sound"),
         (["task.representation=sft"], "no representation 'sft'; did you mean 'stft'"),
         (["task.generator={kind='specgan'}"], "channels, bins and frames"),
@@ -98,6 +101,12 @@ def run_file(tmp_path: Path) -> Path:
         (["data.families=['bas']"], "no family 'bas'; did you mean 'bass'"),
         (["data.set=nowhere"], "nowhere"),
         (["train.samples_evry=2"], "did you mean 'samples_every'"),
+        (["train.steps=-5"], "steps is -5; takes 1 or more"),
+        (["train.log_every=0"], "log_every is 0; takes 1 or more"),
+        (["train.threads=-1"], "threads is -1, but takes 0 or more"),
+        (["train.learning_rate=nan"], "learning_rate is nan; takes a positive number"),
+        (["train.clip_norm=nan"], "clip_norm is nan; takes 0 or more"),
+        (["train.ema_decay=1.0"], "ema_decay is 1; takes a number from 0 to below 1"),
     ],
 )
 def test_an_impossible_run_file_is_refused_by_name_before_anything_is_written(
@@ -107,6 +116,19 @@ def test_an_impossible_run_file_is_refused_by_name_before_anything_is_written(
         train(run_file, tmp_path / "run", overrides=overrides)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_ranges_of_the_training_are_minded_before_a_clip_is_made(run_file: Path) -> None:
+    with pytest.raises(ConfigError, match="steps is 0; takes 1 or more"):
+        read_run(run_file, ["train.steps=0"])
+
+
+def test_one_clip_to_validate_with_is_refused_at_the_start_and_not_at_the_first_validation(
+    run_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="1 clip is held out for validation"):
+        train(run_file, tmp_path / "run", overrides=["data.validation_clips=1"])
+    assert not (tmp_path / "run/journal.csv").exists()
 
 
 def test_growth_beyond_the_scales_of_a_network_is_refused_at_the_start_and_not_after_hours(
@@ -177,17 +199,6 @@ def state_in(out: Path) -> Mapping[str, object]:
     state = Checkpoints(out / "checkpoints").load_last()
     assert state is not None
     return state
-
-
-@contextlib.contextmanager
-def files_end_after(size_bytes: int) -> Iterator[None]:
-    """The system refuses to write more than so much into a file, as it does where the disk is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_ends_the_run_with_a_line_and_leaves_the_last_good_state(

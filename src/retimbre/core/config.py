@@ -166,7 +166,7 @@ def _one_of(hints: tuple[Any, ...], value: Any, where: str, name: str) -> Any:
     if is_table and all(kinds):
         known = {kind: hint for hint, names in zip(candidates, kinds, strict=True) for kind in names}
         wanted = value.get("kind", kinds[0][0])
-        if wanted not in known:
+        if not isinstance(wanted, str) or wanted not in known:
             inner = f"{where}.{name}" if where else name
             raise ConfigError(f"{_place(inner)} has no kind {wanted!r}; {near_miss(str(wanted), known)}")
         candidates = [known[wanted]]

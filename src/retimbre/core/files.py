@@ -22,10 +22,22 @@ def whole_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield aside
+        with failing_by_name(path):
+            yield aside
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def failing_by_name(path: Path) -> Iterator[None]:
+    """Has errors of the system that name no file, as that of a full disk, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def free_files(out: str | Path, *names: str, force: bool) -> dict[str, Path]:

@@ -179,6 +179,7 @@ def write(
     Raises:
         ValueError: samples that are not numbers, none at all, or beyond full scale where integers are written.
         AudioError: the path ends in neither `.wav` nor `.flac`, or the rate is out of bounds.
+        OSError: the file cannot be written, as on a full disk; one that was there stays.
     """
     write_pieces(path, [samples], sample_rate, integers=integers)
 
@@ -191,6 +192,7 @@ def write_pieces(
     Raises:
         ValueError: as `write`, for any piece.
         AudioError: as `write`.
+        OSError: as `write`.
     """
     path = Path(path)
     container = _FORMATS.get(path.suffix.lower())
@@ -200,10 +202,13 @@ def write_pieces(
     integers = integers or container == "FLAC"
     subtype = "PCM_16" if integers else "FLOAT"
     with whole_file(path) as aside:
-        with soundfile.SoundFile(aside, "w", sample_rate, 1, subtype, format=container) as file:
-            for piece in pieces:
-                values = _finite(piece)
-                file.write(_to_int16(values) if integers else values)
+        try:
+            with soundfile.SoundFile(aside, "w", sample_rate, 1, subtype, format=container) as file:
+                for piece in pieces:
+                    values = _finite(piece)
+                    file.write(_to_int16(values) if integers else values)
+        except soundfile.LibsndfileError as error:  # its own exception for a full disk, too
+            raise OSError(f"{path}: cannot be written (is the disk full?): {error.error_string}") from error
         if not integers:
             _forget_when(aside)
 

@@ -14,6 +14,8 @@ References:
         https://www.dafx.de/papers/DAFX02_Kauppinen_Roth_signal_extrapolation.pdf
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -116,12 +118,33 @@ def reach_of(sample_rate: int) -> int:
     return max(2, round(REACH_S * sample_rate))
 
 
-def largest_bends(samples: Float[Tensor, " samples"], seams: list[int]) -> Float[Tensor, " seams"]:
-    """The largest second difference at each seam: of the samples on both sides of it, those that span it.
+def touched_around(seam: int, sample_rate: int) -> slice:
+    """The samples that a join at `seam` may have changed: its smoothing before, its fade behind."""
+    reach = reach_of(sample_rate)
+    return slice(max(0, seam - reach), seam + max(reach, round(FADE_S * sample_rate)))
+
+
+def largest_bends(
+    samples: Float[Tensor, " samples"], seams: Sequence[int], sample_rate: int
+) -> tuple[Float[Tensor, " seams"], Float[Tensor, " inside"]]:
+    """How sharply a sound bends where pieces were joined, and where none were.
+
+    A bend is a second difference, x[n] - 2 x[n+1] + x[n+2], without its sign: a step or a kink between two samples
+    makes a large one, whatever the sound is. A join changes more samples than the two that it lies between, and what it
+    smoothed there may come up beside it. So all bends count to a seam that have any changed sample in them.
 
     Args:
         seams: The first sample of each piece but the first.
+
+    Returns:
+        The largest bend at each seam, and all bends of samples that no join touched, in their order; in float64.
     """
     bends = samples.double().diff(n=2).abs()
-    # Difference i is of the samples i, i + 1 and i + 2: it spans a seam that lies at i + 1 or at i + 2.
-    return torch.stack([bends[max(0, seam - 2) : seam].amax() for seam in seams]).to(samples.dtype)
+    inside = torch.ones_like(bends, dtype=torch.bool)
+    largest = bends.new_zeros(len(seams))
+    for place, seam in enumerate(seams):
+        touched = touched_around(seam, sample_rate)
+        spanning = slice(max(0, touched.start - 2), touched.stop)
+        largest[place] = bends[spanning].amax()
+        inside[spanning] = False
+    return largest, bends[inside]

@@ -20,20 +20,24 @@ References:
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from typing import final
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError, near_miss
-from retimbre.gan.base import CriticConfig, GeneratorConfig, Labels
+from retimbre.gan.base import Classes, CriticConfig, GeneratorConfig, Labels
 from retimbre.representation.base import Representation
 from retimbre.representation.standardized import Standardized
 
 HISTORY, SOUND, ENVELOPE, MIDI = "history", "sound", "envelope", "midi"
 MIDI_WIDTH = 89
 """Numbers in a state: 88 keys and the pedal."""
+# By how much a gain may be beyond 0 or 1 where curves were interpolated: a thousandth of a decibel.
+_SLACK = 1e-4
 
 
 @final
@@ -101,6 +105,57 @@ def check_heard(config: GeneratorConfig | CriticConfig, names: Iterable[str]) ->
             raise ConfigError(
                 f"[task] conditions has {name!r}, which the network {kind!r} passes over: {known}"
             )
+
+
+def check_told(labels: Labels, classes: Classes, lengths: Mapping[str, int], count: int) -> None:
+    """Refuses labels and conditions that are not those which a generator is told.
+
+    A history of half the length, or states of another rate, would pass through many networks and come out as another
+    sound than was meant; a class out of range would end the program on a GPU.
+
+    Args:
+        labels: What it is to be told.
+        classes: The classes of each attribute that it knows.
+        lengths: Of each condition that it knows.
+        count: How many sounds are to be made.
+
+    Raises:
+        ConfigError: Names the attribute or condition, what it is, and what it takes.
+    """
+    for name, names in classes.items():
+        places = _present(labels, name, (count,))
+        if places.is_floating_point() or places.is_complex():
+            raise ConfigError(f"{name} is of {places.dtype}; takes whole numbers, the places of its classes")
+        _check_within(name, places, 0, len(names) - 1)
+    for name, length in lengths.items():
+        condition = CONDITIONS[name]
+        values = _present(labels, name, (count, *condition.shape(length)))
+        if condition.is_audio:
+            _check_within(name, values, -math.inf, math.inf)
+        else:
+            _check_within(name, values, 0, 1, slack=_SLACK)
+
+
+def _present(labels: Labels, name: str, shape: tuple[int, ...]) -> Shaped[Tensor, "..."]:
+    if name not in labels:
+        given = f"only {', '.join(labels)}" if labels else "nothing"
+        raise ConfigError(f"the generator has to be told {name!r}, but is told {given}")
+    if tuple(labels[name].shape) != shape:
+        raise ConfigError(f"{name} is of shape {list(labels[name].shape)}; takes {list(shape)}")
+    return labels[name]
+
+
+def _check_within(
+    name: str, values: Shaped[Tensor, "..."], lowest: float, highest: float, slack: float = 0.0
+) -> None:
+    """Refuses values beyond two bounds, and NaN and infinities in any case."""
+    if values.numel() == 0:
+        return
+    for extreme in (values.min().item(), values.max().item()):
+        # Of NaN every comparison is false.
+        if not (math.isfinite(extreme) and lowest - slack <= extreme <= highest + slack):
+            takes = "finite numbers" if math.isinf(lowest) else f"{lowest} to {highest}"
+            raise ConfigError(f"{name} has a value of {extreme:g}; takes {takes}")
 
 
 def told_to(labels: Labels, representation: Representation) -> Labels:

@@ -22,7 +22,7 @@ from retimbre.core.config import build, dump
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
 from retimbre.core.files import fingerprint
 from retimbre.gan.base import Classes, Form, Generator, Labels, Stage
-from retimbre.gan.conditions import check_heard, condition_shapes, told_to
+from retimbre.gan.conditions import check_heard, check_told, condition_shapes, told_to
 from retimbre.gan.config import GanConfig
 from retimbre.listening.base import weights_digest
 from retimbre.representation.base import Representation
@@ -92,7 +92,15 @@ class SoundGenerator(nn.Module):
     def forward(
         self, latent: Float[Tensor, "batch latent"], labels: Labels
     ) -> Float[Tensor, "batch samples"]:
-        """Sounds, a row each; as finite as what the network says."""
+        """Sounds, a row each; as finite as what the network says.
+
+        Raises:
+            ConfigError: Latents are of another width, or a label or condition is absent, of another shape, or out of
+                its range.
+        """
+        if latent.shape[1] != self.latent_dim:
+            raise ConfigError(f"latents have {latent.shape[1]} numbers each; takes {self.latent_dim}")
+        check_told(labels, self.classes, self.conditions, len(latent))
         return self.heard(self.network.enlarge(self.network(latent, self.told(labels))))
 
     def told(self, labels: Labels) -> Labels:
@@ -217,7 +225,8 @@ def load_generator(name_or_path: str | Path, weights: Weights = "average") -> So
             sounds.grow(Stage(**metadata["stage"]))
         sounds.facts = dict(metadata["facts"])
     except (RetimbreError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        # PyTorch names the weights that do not fit in the second line.
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
         raise CheckpointError(f"{path}: cannot be used: {reason}") from error
     return sounds.eval()
 

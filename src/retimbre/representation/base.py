@@ -68,8 +68,17 @@ class Representation(abc.ABC):
         """
 
     def at_rate(self, sample_rate: int) -> "Representation":
-        """The same representation for audio at another sample rate in Hz; one that counts in samples is as it was."""
-        return self
+        """The same representation for audio at another sample rate in Hz; one that counts in samples is as it was.
+
+        Raises:
+            ConfigError: There is none at that rate, such as one of notes above half of it.
+        """
+        settings = self.rate_settings(sample_rate)
+        return dataclasses.replace(self, **settings) if settings else self  # pyright: ignore[reportArgumentType]
+
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
+        """The settings that are others at another sample rate in Hz; none of one that counts in samples."""
+        return {}
 
     def front_end(self) -> nn.Module:
         """The transform as the first module of a network; one with weights of its own returns those."""

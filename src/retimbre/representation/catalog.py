@@ -105,7 +105,13 @@ def representation(
     name = resolve(name)
     if name not in REPRESENTATIONS:
         raise ConfigError(f"there is no representation {name!r}; {near_miss(name, REPRESENTATIONS)}")
-    return _with_settings(REPRESENTATIONS[name].at_rate(sample_rate), settings, name)
+    entry = REPRESENTATIONS[name]
+    if not settings:
+        return entry.at_rate(sample_rate)
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"[{name}] should be a table of settings, not {settings!r}")
+    # All at once: an entry's own notes may not fit a rate at which those that are asked for do.
+    return _with_settings(entry, entry.rate_settings(sample_rate) | dict(settings), name)
 
 
 def settings_of(entry: Representation) -> dict[str, str]:

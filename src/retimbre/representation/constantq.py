@@ -15,7 +15,7 @@ References:
 
 import abc
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -158,9 +158,9 @@ class Nsgt(_Matrix):
         """How the matrix becomes channels."""
         return MatrixLayout(self.coordinates, self.mirrored, self.fold)
 
-    def at_rate(self, sample_rate: int) -> "Nsgt":
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
         """The same bands at another rate, up to half of it if `f_max_hz` is 0."""
-        return dataclasses.replace(self, sample_rate=sample_rate)
+        return {"sample_rate": sample_rate}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +208,6 @@ class Cqt(_Matrix):
         """How the matrix becomes channels."""
         return MatrixLayout(self.coordinates, mirrored=False, folded=False)
 
-    def at_rate(self, sample_rate: int) -> "Cqt":
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
         """The same notes at another rate."""
-        return dataclasses.replace(self, sample_rate=sample_rate)
+        return {"sample_rate": sample_rate}

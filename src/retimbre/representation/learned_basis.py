@@ -155,9 +155,9 @@ class LearnedBasis(Representation):
         """How codes are found."""
         return PursuitSettings(self.rounds, self.polish)
 
-    def at_rate(self, sample_rate: int) -> "LearnedBasis":
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
         """With as many values per second at another rate."""
-        return dataclasses.replace(self, sample_rate=sample_rate)
+        return {"sample_rate": sample_rate}
 
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels ..."]:
         """Audio to codes."""

@@ -14,7 +14,7 @@ References:
 import dataclasses
 import functools
 import math
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -113,9 +113,9 @@ class Mel(Representation):
         """How decoding finds phases."""
         return phase_method(self.phase, self.projections, self.iterations, self.seed)
 
-    def at_rate(self, sample_rate: int) -> "Mel":
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
         """The same frames in samples, with bands up to half of another rate."""
-        return dataclasses.replace(self, sample_rate=sample_rate)
+        return {"sample_rate": sample_rate}
 
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 1 bands frames"]:
         """Audio to bands."""
@@ -211,9 +211,9 @@ class Mfcc(Representation):
             seed=self.seed,
         )
 
-    def at_rate(self, sample_rate: int) -> "Mfcc":
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
         """The same frames in samples, with bands up to half of another rate."""
-        return dataclasses.replace(self, sample_rate=sample_rate)
+        return {"sample_rate": sample_rate}
 
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 1 coefficients frames"]:
         """Audio to cepstra."""

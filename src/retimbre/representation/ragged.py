@@ -8,7 +8,7 @@ them, so that many bands are transformed together, which makes this the fast for
 
 import dataclasses
 import itertools
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -77,9 +77,9 @@ class RaggedNsgt(Representation):
         scale = Scale(self.sample_rate, self.spacing, self.bins, self.f_min_hz, self.f_max_hz)
         return GaborSettings(scale, ragged=True, convention=self.convention)
 
-    def at_rate(self, sample_rate: int) -> "RaggedNsgt":
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
         """The same bands at another rate, up to half of it if `f_max_hz` is 0."""
-        return dataclasses.replace(self, sample_rate=sample_rate)
+        return {"sample_rate": sample_rate}
 
     def band_slices(self, num_samples: int) -> tuple[tuple[float, slice], ...]:
         """For clips of that length, the centre of each band in Hz and where in the sequence it is."""

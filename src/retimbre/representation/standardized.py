@@ -19,7 +19,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -171,13 +171,13 @@ class Standardized(Representation):
         mean, scale = self._fitting(features)
         return (features.double() * scale + mean).to(features.dtype)
 
-    def at_rate(self, sample_rate: int) -> "Standardized":
-        """Itself, if the inner representation is the same at that rate.
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
+        """None, if the inner representation is the same at that rate.
 
         Raises:
             ConfigError: It is not, so the statistics do not hold.
         """
-        return dataclasses.replace(self, inner=self.inner.at_rate(sample_rate))
+        return {"inner": self.inner.at_rate(sample_rate)}
 
     def identity(self) -> str:
         """Names the inner representation, the numbers and whether they clip."""

@@ -19,7 +19,7 @@ References:
 
 import dataclasses
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -192,15 +192,14 @@ class LogMel(Representation):
         """A sound of unknown level is not estimated."""
         return False
 
-    def at_rate(self, sample_rate: int) -> "LogMel":
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
         """The same window and hop in seconds at another sample rate."""
         factor = sample_rate / self.sample_rate
-        return dataclasses.replace(
-            self,
-            sample_rate=sample_rate,
-            n_fft=2 * round(self.n_fft * factor / 2),
-            hop_length=round(self.hop_length * factor),
-        )
+        return {
+            "sample_rate": sample_rate,
+            "n_fft": 2 * round(self.n_fft * factor / 2),
+            "hop_length": round(self.hop_length * factor),
+        }
 
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 1 bands frames"]:
         """Audio to decibels."""

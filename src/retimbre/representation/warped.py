@@ -11,7 +11,7 @@ then come back with 25 dB less, since a mean of phases is not the phase of a mea
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -74,9 +74,9 @@ class MelWarped(Representation):
         """The complex spectrogram before the warping."""
         return Spectral(self.n_fft, self.hop_length, window=self.window, center=self.center)
 
-    def at_rate(self, sample_rate: int) -> "MelWarped":
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
         """The same frames in samples, with bands up to half of another rate."""
-        return dataclasses.replace(self, sample_rate=sample_rate)
+        return {"sample_rate": sample_rate}
 
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels bands frames"]:
         """Audio to channels."""

@@ -7,7 +7,7 @@ notes and everything else.
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -72,9 +72,9 @@ class WaveletCqt(Representation):
             self.sample_rate, self.hop_length, self.bins, self.bins_per_octave, self.f_min_hz
         )
 
-    def at_rate(self, sample_rate: int) -> "WaveletCqt":
+    def rate_settings(self, sample_rate: int) -> dict[str, Any]:
         """The same notes and hop in samples at another rate."""
-        return dataclasses.replace(self, sample_rate=sample_rate)
+        return {"sample_rate": sample_rate}
 
     def encode(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels bins frames"]:
         """Audio to channels."""

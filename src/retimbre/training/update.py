@@ -45,11 +45,12 @@ class UpdateConfig:
     betas: tuple[float, float] = (0.9, 0.999)
 
     def __post_init__(self) -> None:
-        """Refuses what is below zero."""
-        if self.weight_decay < 0.0 or self.clip_norm < 0.0:
-            raise ConfigError(
-                f"weight_decay is {self.weight_decay:g} and clip_norm {self.clip_norm:g}, but both take 0 or more"
-            )
+        """Refuses values out of range with ConfigError."""
+        for name, value in (("weight_decay", self.weight_decay), ("clip_norm", self.clip_norm)):
+            if not value >= 0.0:  # false of NaN, too
+                raise ConfigError(f"{name} is {value:g}; takes 0 or more")
+        if not 0.0 <= self.ema_decay < 1.0:
+            raise ConfigError(f"ema_decay is {self.ema_decay:g}; takes a number from 0 to below 1")
         if not all(0.0 <= beta < 1.0 for beta in self.betas):
             raise ConfigError(f"betas is {list(self.betas)}; takes two numbers from 0 to below 1")
 

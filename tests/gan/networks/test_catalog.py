@@ -42,6 +42,7 @@ GENERATOR_CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
         (1, 512),
         {"width": 8, "depth": 1, "hop_length": 32, "bands": 3, "partials": 2},
     ),
+    "midi-spectra": ((1, 9, 8), {"width": 8, "depth": 1, "kernel": 3}),
     "told-frames": ((2, 9, 8), {"width": 8, "depth": 2, "kernel": 3}),
 }
 CRITIC_CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
@@ -75,6 +76,7 @@ SIGNALS: dict[str, dict[str, tuple[int, ...]]] = {
     "midi-spec": STATES,
     "midi-stft": STATES,
     "midi-harmonic": STATES,
+    "midi-spectra": STATES,
     "told-frames": {"history": (2, 9, 4), **STATES},
 }
 

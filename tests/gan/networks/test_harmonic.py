@@ -54,6 +54,14 @@ def test_notes_peak_at_one_and_have_the_length_asked_for() -> None:
             torch.testing.assert_close(note.abs().amax(dim=2), torch.ones(2, 1), atol=1e-6, rtol=0.0)
 
 
+def test_weights_that_are_nan_are_heard_as_nan_and_do_not_end_the_program() -> None:
+    """As a place in the table a NaN is far below 0: an error without a name on a CPU, and worse on a GPU."""
+    made = generator(2_000)
+    torch.nn.init.constant_(made.motion.bias, math.nan)
+    with torch.no_grad():
+        assert bool(made(latents(2), {"pitch": torch.tensor([0, 3])}).isnan().all())
+
+
 def test_equal_latents_make_equal_notes_noise_included() -> None:
     made, told = generator(2_000), {"pitch": torch.tensor([1, 1, 1])}
     with torch.no_grad():

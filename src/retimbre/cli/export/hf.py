@@ -27,7 +27,10 @@ def hf(
     ] = "",
     licence: Annotated[
         str,
-        typer.Option("--licence", help="The licence of the sounds [default: what the sources say]."),
+        typer.Option(
+            "--licence",
+            help="The licence of the sounds, such as cc-by-4.0 or PDDL-1.0 [default: what the sources say].",
+        ),
     ] = "",
     seed: Seed = 0,
     device: Device = "auto",
@@ -52,7 +55,7 @@ def hf(
     else:
         _show(out, facts)
     if facts["license"] == "other":
-        console.warn(f"{out / 'README.md'}: the card says license: other; --licence names one")
+        console.warn(f"{out / 'README.md'}: the card says license: other; --licence takes an identifier")
     for line in facts["failed"]:
         console.say(f"failed: {line}")
     if facts["failed"]:

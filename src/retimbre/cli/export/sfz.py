@@ -78,7 +78,7 @@ def sfz(
         seconds=seconds,
         timbres=timbres,
         latents=shared.choice_of(latents, take, seed),
-        labels=shared.labels_of(label, family=family),
+        labels=shared.labels_of(label, {"family": family}),
         synth=synth,
         loop=loop,
         release_s=release,

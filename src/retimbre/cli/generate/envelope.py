@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.generate import options as shared
+from retimbre.cli.generate.options import Integers
 from retimbre.cli.options import Device, Force, Json, OutFolder
 from retimbre.core.errors import ConfigError
 
@@ -45,7 +45,7 @@ def envelope(
             help="Any envelope instead: gains, or pairs of seconds and gain, as .csv, .txt or .json.",
         ),
     ] = None,
-    integers: shared.Integers = False,
+    integers: Integers = False,
     pictures: Annotated[
         bool, typer.Option("--pictures/--no-pictures", help="A picture beside each sound.")
     ] = True,

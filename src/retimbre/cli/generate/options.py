@@ -1,15 +1,23 @@
-"""What the commands of `retimbre generate` have in common: their options, and how they tell what was made."""
+"""What the commands of `retimbre generate` have in common: their options, and how they tell what was made.
 
-from collections.abc import Sequence
+All of them play a generator: it is asked for classes, gets latents, has weights of two kinds, and leaves files. Those
+options are `Shared`, one parameter of each command (`cli/unfolding.py`). The others, which only some commands have, are
+types of a parameter.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, final
 
 import typer
 
 from retimbre.cli import console
+from retimbre.cli.options import Device, Force, Json, Seed
 from retimbre.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from retimbre.workflows.generate.folder import GenerateOptions
     from retimbre.workflows.generate.latent_file import LatentChoice
 
 Model = Annotated[
@@ -55,16 +63,17 @@ Pictures = Annotated[
 ]
 
 
-def labels_of(
-    label: Sequence[str] | None, *, pitch: int | None = None, velocity: int | None = None, family: str = ""
-) -> dict[str, str]:
+def labels_of(label: Sequence[str] | None, named: Mapping[str, int | str | None]) -> dict[str, str]:
     """The classes that are asked for, by attribute.
+
+    Args:
+        label: Those of --label.
+        named: Those of options that are called like an attribute; empty texts and None are none.
 
     Raises:
         ConfigError: A label is not written NAME=CLASS, or an attribute is named twice.
     """
-    given = {"pitch": pitch, "velocity": velocity, "family": family or None}
-    found = {name: str(value) for name, value in given.items() if value is not None}
+    found = {name: str(value) for name, value in named.items() if value not in (None, "")}
     for text in label or ():
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not name or not value:
@@ -90,17 +99,60 @@ def choice_of(latents: Path | None, take: str, seed: int) -> "LatentChoice":
     return LatentChoice(str(latents or ""), rows, seed)
 
 
-def tell(out: Path, manifest: dict[str, Any], *, json: bool) -> None:
-    """What was made, for a reader or a program."""
-    for remark in manifest["remarks"]:
-        console.warn(remark)
-    if json:
-        console.show_json(manifest)
-        return
-    seconds = sum(sound["seconds"] for sound in manifest["sounds"])
-    sounds = console.counted(len(manifest["sounds"]), "sound")
-    speed = manifest["real_time_factor"]
-    console.show(
-        f"{out}: {sounds}, {seconds:.4g} s at {manifest['sample_rate']} Hz"
-        + (f", made at {speed:.4g} times real time" if speed else "")
-    )
+@final
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """The options that every command which plays a generator has, each explained by its own help."""
+
+    family: Family = ""
+    label: Label = None
+    seed: Seed = 0
+    latents: Latents = None
+    take: Take = ""
+    weights: WeightsKind = "average"
+    integers: Integers = False
+    device: Device = "auto"
+    force: Force = False
+    json: Json = False
+
+    def options(
+        self,
+        *,
+        pitch: int | None = None,
+        velocity: int | None = None,
+        normalize: Literal["none", "peak"] = "none",
+        pictures: bool = False,
+    ) -> "GenerateOptions":
+        """These options, and those that only some commands have, as the workflows take them.
+
+        Raises:
+            ConfigError: A label is not written NAME=CLASS, an attribute is named twice, or rows of latents are no
+                numbers or of no file.
+        """
+        from retimbre.workflows.generate.folder import GenerateOptions
+
+        return GenerateOptions(
+            labels=labels_of(self.label, {"pitch": pitch, "velocity": velocity, "family": self.family}),
+            latents=choice_of(self.latents, self.take, self.seed),
+            weights=self.weights,
+            device=self.device,
+            normalize=normalize,
+            integers=self.integers,
+            pictures=pictures,
+            force=self.force,
+        )
+
+    def tell(self, out: Path, manifest: Mapping[str, Any]) -> None:
+        """Prints what was made, for a reader or a program."""
+        for remark in manifest["remarks"]:
+            console.warn(remark)
+        if self.json:
+            console.show_json(manifest)
+            return
+        seconds = sum(sound["seconds"] for sound in manifest["sounds"])
+        sounds = console.counted(len(manifest["sounds"]), "sound")
+        speed = manifest["real_time_factor"]
+        console.show(
+            f"{out}: {sounds}, {seconds:.4g} s at {manifest['sample_rate']} Hz"
+            + (f", made at {speed:.4g} times real time" if speed else "")
+        )

@@ -5,31 +5,24 @@ from typing import Annotated
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.generate import options as shared
-from retimbre.cli.options import Device, Force, Json, OutFolder, Seed
+from retimbre.cli.generate.options import Model, Normalize, Pictures, Pitch, Shared, Velocity
+from retimbre.cli.options import OutFolder
+from retimbre.cli.unfolding import unfolded
 
 
+@unfolded
 def random(
-    model: shared.Model,
+    model: Model,
     out: OutFolder,
+    shared: Shared,
     count: Annotated[
         int,
         typer.Option("--count", min=0, help="How many sounds; 0 for 16, or for all of --latents."),
     ] = 0,
-    pitch: shared.Pitch = None,
-    velocity: shared.Velocity = None,
-    family: shared.Family = "",
-    label: shared.Label = None,
-    seed: Seed = 0,
-    latents: shared.Latents = None,
-    take: shared.Take = "",
-    weights: shared.WeightsKind = "average",
-    normalize: shared.Normalize = "none",
-    integers: shared.Integers = False,
-    pictures: shared.Pictures = False,
-    device: Device = "auto",
-    force: Force = False,
-    json: Json = False,
+    pitch: Pitch = None,
+    velocity: Velocity = None,
+    normalize: Normalize = "none",
+    pictures: Pictures = False,
 ) -> None:
     """Makes sounds by chance.
 
@@ -39,20 +32,9 @@ def random(
     Example:
         retimbre generate random out/run --count 32 --pitch 60 --out out/sounds
     """
-    from retimbre.workflows.generate.folder import GenerateOptions
     from retimbre.workflows.generate.sets import generate_random
 
-    labels = shared.labels_of(label, pitch=pitch, velocity=velocity, family=family)
-    options = GenerateOptions(
-        labels=labels,
-        latents=shared.choice_of(latents, take, seed),
-        weights=weights,
-        device=device,
-        normalize=normalize,
-        integers=integers,
-        pictures=pictures,
-        force=force,
-    )
+    options = shared.options(pitch=pitch, velocity=velocity, normalize=normalize, pictures=pictures)
     with console.counter("generating") as progress:
         manifest = generate_random(model, out, options, count=count, progress=progress)
-    shared.tell(out, manifest, json=json)
+    shared.tell(out, manifest)

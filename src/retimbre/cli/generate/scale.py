@@ -5,29 +5,22 @@ from typing import Annotated
 import typer
 
 from retimbre.cli import console
-from retimbre.cli.generate import options as shared
-from retimbre.cli.options import Device, Force, Json, OutFolder, Seed
+from retimbre.cli.generate.options import Model, Normalize, Pictures, Shared, Velocity
+from retimbre.cli.options import OutFolder
+from retimbre.cli.unfolding import unfolded
 
 
+@unfolded
 def scale(
-    model: shared.Model,
+    model: Model,
     out: OutFolder,
+    shared: Shared,
     count: Annotated[
         int, typer.Option("--count", min=1, help="How many timbres, each with a scale of its own.")
     ] = 1,
-    velocity: shared.Velocity = None,
-    family: shared.Family = "",
-    label: shared.Label = None,
-    seed: Seed = 0,
-    latents: shared.Latents = None,
-    take: shared.Take = "",
-    weights: shared.WeightsKind = "average",
-    normalize: shared.Normalize = "none",
-    integers: shared.Integers = False,
-    pictures: shared.Pictures = False,
-    device: Device = "auto",
-    force: Force = False,
-    json: Json = False,
+    velocity: Velocity = None,
+    normalize: Normalize = "none",
+    pictures: Pictures = False,
 ) -> None:
     """Plays every key that a generator knows with one latent.
 
@@ -37,19 +30,9 @@ def scale(
     Example:
         retimbre generate scale out/run --velocity 100 --out out/scale
     """
-    from retimbre.workflows.generate.folder import GenerateOptions
     from retimbre.workflows.generate.sets import generate_scale
 
-    options = GenerateOptions(
-        labels=shared.labels_of(label, velocity=velocity, family=family),
-        latents=shared.choice_of(latents, take, seed),
-        weights=weights,
-        device=device,
-        normalize=normalize,
-        integers=integers,
-        pictures=pictures,
-        force=force,
-    )
+    options = shared.options(velocity=velocity, normalize=normalize, pictures=pictures)
     with console.counter("generating") as progress:
         manifest = generate_scale(model, out, options, count=count, progress=progress)
-    shared.tell(out, manifest, json=json)
+    shared.tell(out, manifest)

@@ -16,13 +16,15 @@ def listening(
         list[str] | None,
         typer.Argument(
             metavar="[SYSTEM]...",
-            help="What is compared: NAME=FOLDER, a folder of sounds, a generator, or an inverter that answers the "
-            "real ones.",
+            help="What is compared: NAME=FOLDER, a folder of sounds, a generator, or a model that answers the real "
+            "ones: an inverter, or a generator that goes on from them or plays the MIDI beside them.",
         ),
     ] = None,
     real: Annotated[
         Path | None,
-        typer.Option("--real", metavar="DIR", help="A folder of real sounds, for anchors and inverters."),
+        typer.Option(
+            "--real", metavar="DIR", help="A folder of real sounds, for anchors and for models that answer."
+        ),
     ] = None,
     mode: Annotated[
         Literal["mos", "mushra"],

@@ -107,8 +107,8 @@ def _show_plan(plan: Any, workers: int, json: bool) -> None:
     each += f"{plan.budget.train_s:g} s"
     console.show_table([{"contestant": cell.name, "takes": each} for cell in plan.cells])
     for name, why in plan.refused.items():
-        console.say(f"not in the comparison: {name}: {why}")
-    console.show(f"about {hours:.1f} hours with {workers} workers on idle cores")
+        console.show(f"not in the comparison: {name}: {why}")
+    console.show(f"about {hours:.1f} hours with {console.counted(workers, 'worker')} on idle cores")
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -55,7 +55,8 @@ def harmonics_of(
     tables = torch.fft.irfft(functional.pad(spectrum, (1, size // 2 - count)), n=size).flatten(1)
     sample = torch.arange(num_samples, device=phase.device)
     place = (phase - phase.detach().floor()) * size
-    left = place.detach().long().clamp(max=size - 1)
+    # A phase that is NaN is heard as NaN; as a place of the table it would be out of its range, and end the program.
+    left = place.detach().long().clamp(0, size - 1)
     right = (left + 1) % size
     row = sample // hop_length * size
     # One look-up for the four points that a sample lies between: two of this frame's table, two of the next one's.

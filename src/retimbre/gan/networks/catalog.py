@@ -24,6 +24,7 @@ from retimbre.gan.networks.told.midi_pictures import (
     MidiStftCriticConfig,
     MidiStftGeneratorConfig,
 )
+from retimbre.gan.networks.told.midi_spectra import MidiSpectraGeneratorConfig
 from retimbre.gan.networks.wavegan import WaveGanCriticConfig, WaveGanGeneratorConfig
 
 # Run files choose by the field `kind`; one that leaves it out means the first.
@@ -42,6 +43,7 @@ AnyGenerator = (
     | MidiWaveGeneratorConfig
     | MidiStftGeneratorConfig
     | MidiHarmonicGeneratorConfig
+    | MidiSpectraGeneratorConfig
     | ToldFramesGeneratorConfig
     | EnvelopeGeneratorConfig
 )
@@ -77,6 +79,7 @@ GENERATORS: dict[str, type[GeneratorConfig]] = {
     "midi-wave": MidiWaveGeneratorConfig,
     "midi-stft": MidiStftGeneratorConfig,
     "midi-harmonic": MidiHarmonicGeneratorConfig,
+    "midi-spectra": MidiSpectraGeneratorConfig,
     "told-frames": ToldFramesGeneratorConfig,
     "envelope": EnvelopeGeneratorConfig,
 }

@@ -51,6 +51,7 @@ SIZES: dict[str, Sized] = {
     "midi-spec": Sized("interns2020-mag", Form((1, 256, 128), {}, 64, _STATES)),
     "midi-stft": Sized("interns2020-stft", Form(_PICTURE, {}, 64, _STATES)),
     "midi-harmonic": Sized("waveform", Form((1, 16_384), {}, 16, _STATES)),
+    "midi-spectra": Sized("mag", Form((1, 1_025, 33), {}, 16, _STATES)),
     "envelope": Sized("waveform", Form((1, 2_048), {}, 1, {"sound": (1, 2_048), "envelope": (2_048,)})),
     "told-frames": Sized("mag-if-gated", Form((2, 512, 64), {}, 64, {"history": (2, 512, 32)})),
 }

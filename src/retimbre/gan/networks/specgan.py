@@ -21,14 +21,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retimbre.core.errors import ConfigError
-from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
+from retimbre.gan.base import Critic, Form, Generator, Labels, Verdict, one_hot
+from retimbre.gan.networks.ladders import LadderCriticConfig, LadderGeneratorConfig
 from retimbre.gan.networks.layers import (
     PhaseShuffle,
     Told,
     VerdictHead,
     begin_as_glorot,
     num_classes,
-    refuse_below_one,
 )
 
 KERNEL = 6
@@ -45,18 +45,12 @@ _PADDING = (KERNEL - STRIDE) // 2
 
 @final
 @dataclasses.dataclass(frozen=True)
-class SpecGanGeneratorConfig(GeneratorConfig):
+class SpecGanGeneratorConfig(LadderGeneratorConfig):
     """Transposed convolutions over bins and frames."""
 
     kind: Literal["specgan"] = "specgan"
-    channels: int = 64
-    """Of the last hidden layer; each layer before has twice as many. 64 is the published size."""
     tanh: bool = True
     """Whether features go through a tanh: for standardized ones. Off for those that may exceed 1."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Generator:
         """Takes `[channels, bins, frames]` of sizes that `depth_of` allows."""
@@ -65,22 +59,16 @@ class SpecGanGeneratorConfig(GeneratorConfig):
 
 @final
 @dataclasses.dataclass(frozen=True)
-class SpecGanCriticConfig(CriticConfig):
+class SpecGanCriticConfig(LadderCriticConfig):
     """Convolutions over bins and frames."""
 
     kind: Literal["specgan"] = "specgan"
-    channels: int = 64
-    """Of the first layer; each one after has twice as many. 64 is the published size."""
     phase_shuffle: int = 0
     """Frames by which each layer but the last is moved at random, at most; 0 for none."""
     projection: bool = True
     """Whether the score depends on the labels, where there are any."""
     class_logits: bool = False
     """Whether the critic guesses the labels (AC-GAN), where there are any."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Critic:
         """Takes `[channels, bins, frames]` of sizes that `depth_of` allows."""

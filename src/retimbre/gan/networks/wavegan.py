@@ -22,14 +22,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retimbre.core.errors import ConfigError
-from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
+from retimbre.gan.base import Critic, Form, Generator, Labels, Verdict, one_hot
+from retimbre.gan.networks.ladders import LadderCriticConfig, LadderGeneratorConfig
 from retimbre.gan.networks.layers import (
     PhaseShuffle,
     Told,
     VerdictHead,
     begin_as_glorot,
     num_classes,
-    refuse_below_one,
 )
 
 KERNEL = 36
@@ -43,18 +43,12 @@ _AXES = 2  # channels and time
 
 @final
 @dataclasses.dataclass(frozen=True)
-class WaveGanGeneratorConfig(GeneratorConfig):
+class WaveGanGeneratorConfig(LadderGeneratorConfig):
     """Transposed convolutions over time."""
 
     kind: Literal["wavegan"] = "wavegan"
-    channels: int = 64
-    """Of the last hidden layer; each layer before has twice as many. 64 is the published size."""
     tanh: bool = False
     """Whether the samples go through a tanh, which keeps them between -1 and 1."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Generator:
         """Takes `[channels, time]` of a length that `depth_of` allows."""
@@ -63,22 +57,16 @@ class WaveGanGeneratorConfig(GeneratorConfig):
 
 @final
 @dataclasses.dataclass(frozen=True)
-class WaveGanCriticConfig(CriticConfig):
+class WaveGanCriticConfig(LadderCriticConfig):
     """Convolutions over time."""
 
     kind: Literal["wavegan"] = "wavegan"
-    channels: int = 64
-    """Of the first layer; each one after has twice as many. 64 is the published size."""
     phase_shuffle: int = 0
     """Places by which each layer but the last is moved at random, at most; 2 in the published network, 0 for none."""
     projection: bool = True
     """Whether the score depends on the labels, where there are any."""
     class_logits: bool = False
     """Whether the critic guesses the labels (AC-GAN), where there are any."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Critic:
         """Takes `[channels, time]` of a length that `depth_of` allows."""

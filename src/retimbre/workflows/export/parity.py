@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from retimbre.core.errors import RetimbreError
+from retimbre.core.errors import CheckpointError, RetimbreError
 from retimbre.workflows.export.part import TOLERANCE, Part
 
 
@@ -45,7 +45,11 @@ def session(model: bytes, name: str) -> Any:
 
 
 def largest_differences(part: Part, model: bytes) -> dict[str, float]:
-    """For each output, the largest difference between torch and onnxruntime over all trials of a part."""
+    """For each output, the largest difference between torch and onnxruntime over all trials of a part.
+
+    Raises:
+        CheckpointError: The model itself says NaN, which any file that is as broken would agree with.
+    """
     runtime = session(model, part.name)
     wanted = {given.name for given in runtime.get_inputs()}
     largest = dict.fromkeys(part.outputs, 0.0)
@@ -58,6 +62,8 @@ def largest_differences(part: Part, model: bytes) -> dict[str, float]:
         }
         found = runtime.run(list(part.outputs), fed)
         for name, here, there in zip(part.outputs, expected, found, strict=True):
+            if bool(here.isnan().any()):
+                raise CheckpointError(f"{part.name}: its {name} is NaN; the weights are damaged")
             largest[name] = max(largest[name], difference(here.numpy(), there))
     return largest
 

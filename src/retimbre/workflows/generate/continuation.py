@@ -9,7 +9,8 @@ nothing else is told; a piece, where it is told the keys as well. The seed is br
 generator's rate. What is written is the seed and so many chunks, to the sample.
 
 A seed that is shorter than the history is one that begins after silence. Whether a seam is heard is measured: the
-largest second difference of the samples that span one, beside the 99th percentile of all others.
+largest second difference in the stretches that the joins changed, beside the 99th percentile of those inside the
+chunks, where no join changed anything.
 """
 
 import dataclasses
@@ -106,6 +107,7 @@ def generate_continuation(
     need_condition(player, HISTORY)
     seed, remarks = _read_seed(player, sound, how)
     course = _course(player, how)
+    remarks += _unused_keys(player, how)
     latents = chosen_latents(player, options.latents, how.chunks)
     name = f"{Path(sound).stem}.wav"
     refuse_to_overwrite(out, (name, LATENTS_FILE), force=options.force)
@@ -123,7 +125,7 @@ def generate_continuation(
             "source": str(sound),
             "midi": how.midi,
             "chunks": how.chunks,
-            "seam_report": seam_report(made, len(seed), player.sounds.num_samples),
+            "seam_report": seam_report(made, len(seed), player.sounds.num_samples, rate),
             "latents_file": LATENTS_FILE,
             "pictures": [],
             "remarks": remarks,
@@ -142,23 +144,38 @@ def generate_continuation(
     return manifest
 
 
-def seam_report(made: Float[Tensor, " samples"], first: int, chunk_samples: int) -> dict[str, Any]:
-    """Where chunks begin, the largest bend at any seam, and the 99th percentile of all bends elsewhere.
+def seam_report(
+    made: Float[Tensor, " samples"], first: int, chunk_samples: int, sample_rate: int
+) -> dict[str, Any]:
+    """Where chunks begin, how sharply the sound bends at each seam, and how sharply inside the chunks.
 
     Args:
+        made: The seed and the chunks, joined.
         first: Where the first chunk begins.
+        chunk_samples: How long each is.
+        sample_rate: In Hz.
+
+    Returns:
+        `samples`, the seams; `bends`, the largest second difference in the whole stretch that each join changed, and
+        `largest_bend`, the largest of these; `bends_between`, the same of stretches as long, half a chunk later, which
+        tells what is usual in such sounds; `bend_99_percent`, the 99th percentile of those in samples of chunks that
+        no join changed. There are none of the last two if a chunk is not longer than two joins.
     """
     places = list(range(first, len(made), chunk_samples))
-    bends = made.double().diff(n=2).abs()
-    inside = torch.ones_like(bends, dtype=torch.bool)
-    for place in places:
-        inside[max(0, place - 2) : place] = False
-    largest = max(seams.largest_bends(made, places).tolist(), default=0.0)
-    elsewhere = bends[inside].sort().values
+    at_seams, _ = seams.largest_bends(made, places, sample_rate)
+    # The seed tells nothing of how sharp a chunk may be: from the first seam on, there are chunks alone.
+    _, inside = seams.largest_bends(made[first:], [place - first for place in places], sample_rate)
+    touched = seams.touched_around(first, sample_rate)
+    is_long = chunk_samples // 2 > touched.stop - touched.start + 2
+    middles = [place + chunk_samples // 2 for place in places] if is_long else []
+    between, _ = seams.largest_bends(made, middles, sample_rate)
+    rank = int(_PERCENTILE * (len(inside) - 1))
     return {
         "samples": places,
-        "largest_bend": largest,
-        "bend_99_percent": float(elsewhere[int(_PERCENTILE * (len(elsewhere) - 1))]),
+        "bends": at_seams.tolist(),
+        "largest_bend": float(at_seams.amax()),
+        "bends_between": between.tolist(),
+        "bend_99_percent": float(inside.sort().values[rank]) if is_long else None,
     }
 
 
@@ -201,3 +218,10 @@ def _course(player: Player, how: Continuation) -> Course | None:
         return None
     need_condition(player, MIDI)
     return course_of(player, how.midi, 0.0)[0]
+
+
+def _unused_keys(player: Player, how: Continuation) -> list[str]:
+    """What a listener should know of a generator that is told keys but gets none."""
+    if how.midi or MIDI not in player.sounds.conditions:
+        return []
+    return [f"{player.name}: is told what the keys do, too; without --midi it is told that none is down"]

@@ -5,7 +5,8 @@ itself, a chunk at a time, each from the states of the keyboard in it and before
 file begins, and the sound ends when the last movement is over and its release has passed, to the sample.
 
 One latent is the instrument of the whole piece, and the piece is at the level at which the generator plays, but for one
-gain that keeps it within full scale.
+gain that keeps it within full scale. What the states have no place for, drums and keys that a piano does not have, is
+left out and told.
 """
 
 import time
@@ -17,7 +18,8 @@ import torch
 
 from retimbre.core.errors import ConfigError, MidiError
 from retimbre.core.files import write_json
-from retimbre.corpora.maestro.midi_states import STATES_PER_CHUNK, Course, read_piano
+from retimbre.corpora.maestro.midi_states import LOWEST_KEY, NUM_KEYS, STATES_PER_CHUNK, Course, read_piano
+from retimbre.data.midi import DRUM_CHANNEL, read_movements
 from retimbre.gan.conditions import MIDI
 from retimbre.workflows.generate.chunks import ChunkPlan, made_chunks, need_condition
 from retimbre.workflows.generate.folder import (
@@ -31,8 +33,10 @@ from retimbre.workflows.generate.folder import (
 )
 from retimbre.workflows.generate.latent_file import chosen_latents, save_latents
 from retimbre.workflows.generate.player import Player, one_class
-from retimbre.workflows.generate.score import MOST_SAMPLES, PlayOptions
+from retimbre.workflows.generate.score import MOST_SAMPLES, PlayOptions, counted_notes
 from retimbre.workflows.generate.spool import Spool
+
+_HIGHEST_KEY = LOWEST_KEY + NUM_KEYS - 1
 
 
 def play_keyboard(
@@ -46,8 +50,8 @@ def play_keyboard(
 
     Args:
         player: A generator that is told MIDI states.
-        how: Labels, latents and the like; and how long the sound goes on after the last movement. A timbre cannot
-            walk from note to note where there are no notes.
+        how: Labels, latents and the like; and how long the sound goes on after the last movement, and whether keys that
+            a piano does not have are refused. A timbre cannot walk from note to note where there are no notes.
         progress: Told how many chunks are made.
 
     Returns:
@@ -56,7 +60,7 @@ def play_keyboard(
     Raises:
         AudioError: The generator makes sounds that are NaN, infinite or immense.
         ConfigError: The generator is told no states, or a walk is asked for.
-        MidiError: The file cannot be read, has no notes of a piano, or lasts too long.
+        MidiError: The file cannot be read, has no notes of a piano, lasts too long, or `strict` finds other keys.
         ExistsError: Something is there already.
     """
     options, play = how
@@ -64,6 +68,7 @@ def play_keyboard(
     if play.timbre != "fixed":
         raise ConfigError(f"{player.name}: plays chunks, not notes, so its timbre is fixed; it cannot walk")
     course, num_samples = course_of(player, midi, play.release_s)
+    remarks = left_out(midi, strict=play.strict)
     count = -(-num_samples // player.sounds.num_samples)
     sound_file = f"{Path(midi).stem}.wav"
     refuse_to_overwrite(out, (sound_file, LATENTS_FILE), force=options.force)
@@ -83,7 +88,7 @@ def play_keyboard(
             "chunks": count,
             "latents_file": LATENTS_FILE,
             "pictures": [],
-            "remarks": [] if sound["peak"] else ["it is silent"],
+            "remarks": [*remarks, *([] if sound["peak"] else ["it is silent"])],
             "sounds": [sound],
         }
         write_json(folder / MANIFEST_FILE, manifest)
@@ -105,6 +110,31 @@ def course_of(player: Player, midi: str | Path, release_s: float) -> tuple[Cours
         )
     state_s = Fraction(sounds.num_samples, sounds.sample_rate * STATES_PER_CHUNK)
     return Course.of(movements, state_s), max(1, num_samples)
+
+
+def left_out(midi: str | Path, *, strict: bool = False) -> list[str]:
+    """Remarks on the notes of a file that have no place in the states of a piano.
+
+    Raises:
+        MidiError: The file cannot be read, or `strict` finds a key that a piano does not have.
+    """
+    struck = [(each, each.key) for each in read_movements(midi) if each.key is not None and each.value]
+    beyond = [
+        (movement, key)
+        for movement, key in struck
+        if movement.channel != DRUM_CHANNEL and not LOWEST_KEY <= key <= _HIGHEST_KEY
+    ]
+    takes = f"it takes {LOWEST_KEY} to {_HIGHEST_KEY}"
+    if strict and beyond:
+        movement, key = beyond[0]
+        raise MidiError(
+            f"{midi}: the note {key} at {float(movement.at_s):.2f} s is none that a piano has: {takes}"
+        )
+    counts = {
+        "on channel 10, which is for drums": sum(each.channel == DRUM_CHANNEL for each, _ in struck),
+        f"of keys that a piano does not have ({takes})": len(beyond),
+    }
+    return [f"left out: {counted_notes(count)} {where}" for where, count in counts.items() if count]
 
 
 def _write(

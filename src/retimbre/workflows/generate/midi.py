@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError
-from retimbre.core.files import write_json
+from retimbre.core.files import failing_by_name, write_json
 from retimbre.data.midi import read_midi
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import peak
@@ -128,7 +128,8 @@ def _write(
     with tempfile.TemporaryFile(dir=path.parent) as spool:
         largest, num_samples = 0.0, 0
         for piece in added_up(_counted(ensemble, score, progress)):
-            spool.write(piece.numpy().tobytes())
+            with failing_by_name(path):
+                spool.write(piece.numpy().tobytes())
             largest, num_samples = max(largest, float(peak(piece))), num_samples + len(piece)
         gain = MELODY_PEAK / largest if largest else 1.0
         audiofile.write_pieces(path, _pieces(spool, gain), rate, integers=options.integers)

@@ -46,7 +46,7 @@ class PlayOptions:
         path: The way of a walk.
         leg: How many notes a walk takes from one latent to the next.
         release_s: How long a note fades after its key came up.
-        strict: Whether keys that the generator does not know are refused.
+        strict: Whether a file with keys that the generator does not know is refused.
     """
 
     timbre: Literal["fixed", "walk"] = "fixed"
@@ -122,7 +122,7 @@ def plan_score(
         "on channel 10, which is for drums": len(score.notes) - len(score.melodic),
         f"of keys that the model knows in no octave ({takes})": len(score.melodic) - len(planned),
     }
-    left_out = [f"{_counted(count)} {where}" for where, count in counts.items() if count]
+    left_out = [f"{counted_notes(count)} {where}" for where, count in counts.items() if count]
     if not planned:
         raise MidiError(f"{score.path}: nothing to play: {' and '.join(left_out)}")
     _check_length(score, planned, sample_rate, options)
@@ -130,9 +130,9 @@ def plan_score(
     held = sum(note.seconds > LONGEST_GATE_S for note in score.melodic)
     remarks = [f"left out: {clause}" for clause in left_out]
     if moved:
-        remarks.append(f"{_counted(moved)} moved by octaves to keys that the model knows ({takes})")
+        remarks.append(f"{counted_notes(moved)} moved by octaves to keys that the model knows ({takes})")
     if held:
-        remarks.append(f"{_counted(held)} held for more than {LONGEST_GATE_S:g} s, released after that")
+        remarks.append(f"{counted_notes(held)} held for more than {LONGEST_GATE_S:g} s, released after that")
     return Score(tuple(planned), tuple(remarks))
 
 
@@ -145,6 +145,11 @@ def nearest_octave(number: int, keys: Sequence[int]) -> int | None:
 def velocity_gain(velocity: int) -> float:
     """The amplitude of a MIDI velocity, 1 at 127."""
     return (velocity / HIGHEST_VELOCITY) ** 2
+
+
+def counted_notes(count: int) -> str:
+    """So many notes, as a remark says it."""
+    return f"{count} note{'' if count == 1 else 's'}"
 
 
 def _planned(
@@ -172,7 +177,3 @@ def _check_length(
             f"{score.path}: lasts {last / sample_rate / 3600:.1f} hours, but at {sample_rate} Hz takes at most"
             f" {MOST_SAMPLES / sample_rate / 3600:.1f}"
         )
-
-
-def _counted(count: int) -> str:
-    return f"{count} note{'' if count == 1 else 's'}"

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from retimbre.core.files import failing_by_name
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import peak
 from retimbre.workflows.generate.mixdown import PIECE_SAMPLES
@@ -26,11 +27,13 @@ class Spool:
     """So many samples of a sound; a context manager.
 
     Attributes:
+        folder: Where the pieces lie until then.
         left: Samples that are still missing.
         largest: The largest so far, without sign.
     """
 
     def __init__(self, folder: Path, num_samples: int) -> None:
+        self.folder = folder
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed on exit)
         self.num_samples = self.left = num_samples
         self.largest = 0.0
@@ -50,7 +53,8 @@ class Spool:
         """Takes the next samples; those beyond the end are left out."""
         wanted = piece[: self.left].float()
         if len(wanted):
-            self._file.write(wanted.numpy().tobytes())
+            with failing_by_name(self.folder):
+                self._file.write(wanted.numpy().tobytes())
             self.left -= len(wanted)
             self.largest = max(self.largest, float(peak(wanted)))
 

@@ -90,7 +90,16 @@ class EnvelopeClips:
             )
 
     def settings(self, part: Split, *, sample_rate: int, num_samples: int, seed: int) -> EnvelopeSettings:
-        """The settings of the corpus for a part. Raises ConfigError for waves and stages that there are not."""
+        """The settings of the corpus for a part.
+
+        Raises:
+            ConfigError: There is no such wave, stage or level, or a pitch is half the sample rate or higher.
+        """
+        if not max(self.lowest_hz, self.highest_hz) < sample_rate / 2:
+            raise ConfigError(
+                f"[data.envelopes] pitches are {self.lowest_hz:g} to {self.highest_hz:g} Hz; takes fewer than "
+                f"{sample_rate / 2:g}, half the sample rate"
+            )
         seconds = num_samples / sample_rate
         lowest = self.lowest_hz * seconds or max(1.0, num_samples // 10)
         return EnvelopeSettings(

@@ -40,6 +40,8 @@ from retimbre.workflows.training.run import RunFolder
 _REHEARSAL_CLIPS = 64
 # Statistics of so many clips are as good as those of all.
 _STATISTICS_CLIPS = 4096
+# An unbiased distance (KAD) compares the clips of a set among themselves.
+_LEAST_HELD_OUT = 2
 _AT_ONCE = 64
 
 
@@ -65,6 +67,11 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
 
     def validation() -> Sequence[ClipBatch]:
         held_out = clip_pool(data, task, "valid", most=data.validation_clips, seed=config.seed)
+        if len(held_out) < _LEAST_HELD_OUT:
+            raise ConfigError(
+                f"{len(held_out)} clip is held out for validation, by a distance between sets; takes "
+                f"{_LEAST_HELD_OUT} or more ([data] validation_clips is {data.validation_clips})"
+            )
         return clips.held_out(held_out, device)
 
     return Prepared(

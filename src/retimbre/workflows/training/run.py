@@ -22,6 +22,7 @@ from typing import Any
 
 from retimbre.core.config import apply_overrides, build, dump, read_run_file, write_toml
 from retimbre.core.errors import ConfigError, ExistsError, near_miss
+from retimbre.core.files import free_files
 from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.journal import Journal, TensorBoard
 from retimbre.training.loop import Records
@@ -72,9 +73,13 @@ def run_of(table: Mapping[str, Any]) -> RunConfig:
     """
     task = table.get("task")
     kind = task.get("kind", "inversion") if isinstance(task, Mapping) else "inversion"
-    if kind not in RUNS:
+    if not isinstance(kind, str) or kind not in RUNS:
         raise ConfigError(f"[task] has no kind {kind!r}; {near_miss(str(kind), RUNS)}")
-    return build(RUNS[kind], table, "").resolved()
+    config = build(RUNS[kind], table, "").resolved()
+    # The loop and the optimizers mind the ranges of [train]; asked now, they refuse before any clip is made.
+    config.fit_config()
+    config.update_config()
+    return config
 
 
 def read_matching_run(path: Path, overrides: Iterable[str]) -> MatchingRun:
@@ -136,6 +141,7 @@ class RunFolder:
         Raises:
             ExistsError: The folder holds something else; the message names what differs.
         """
+        free_files(self.path, force=False)
         if not self.config.exists():
             if self.path.exists() and any(self.path.iterdir()):
                 raise ExistsError(f"{self.path}: holds files, but no run; name another folder with --out")

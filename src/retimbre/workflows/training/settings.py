@@ -64,9 +64,10 @@ class TrainConfig:
     """Whether the journal is mirrored for TensorBoard, an extra."""
 
     def __post_init__(self) -> None:
-        """Refuses an empty batch."""
-        if self.batch_size < 1:
-            raise ConfigError(f"[train] batch_size is {self.batch_size}, but takes 1 or more")
+        """Refuses an empty batch, and fewer threads than none."""
+        for name, value, least in (("batch_size", self.batch_size, 1), ("threads", self.threads, 0)):
+            if value < least:
+                raise ConfigError(f"[train] {name} is {value}, but takes {least} or more")
 
 
 class RunConfig(abc.ABC):

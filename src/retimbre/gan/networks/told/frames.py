@@ -6,7 +6,11 @@ by dense layers. Conditions come in at the place that they speak of.
 *Keys* speak of every frame: how hard each was struck in it, and about how loud each still sounds (`keyboard`). Both are
 added to the vectors of the frames. The critic also compares: its score has a term for how well what it has made of a
 frame agrees with what was told of it (projection, frame by frame), so that a right sound at the wrong time is a wrong
-one.
+one. With `expectation` there is a second such term without layers: the product of a frame as it is and of what the keys
+lead to expect, a spectrum for each key, learned. Its gradient is the difference of two correlations, of keys with real
+frames and of keys with generated ones, so it says of each key where its sound has too little and where too much. Where
+a generator has to find out which key has which partials, that is what it needs to hear first, and many times sooner
+than the other layers find words for it.
 
 A *history* is read like the clip. Critics read the two as one spectrogram, with a mark on the frames that were heard
 before: what does not go on from there is not real. To the generator its last frames are more than something to be told
@@ -41,6 +45,8 @@ _FADED_FRAMES = 24.0  # after so many frames it begins from a third of that
 # All weights have one learning rate. What is added to the history is multiplied by less, so that learning stays near
 # what was heard: a step of every weight of the last layer at once would else be felt as tens of decibels.
 _ADDED = 0.1
+# A term that is plain and sure should be learned before what takes layers.
+_EXPECTED_GAIN = 2.0
 _TOLD_KINDS = (HISTORY, MIDI)
 
 
@@ -93,6 +99,8 @@ class ToldFramesCriticConfig(CriticConfig):
     """Frames that a block's filter reaches over, an odd number."""
     frames_at_once: int = 1
     """Neighbouring frames that are read as one."""
+    expectation: bool = False
+    """Whether keys are also compared with the frames as they are, by a learned spectrum for each key."""
 
     def __post_init__(self) -> None:
         """Refuses what is no size."""
@@ -104,9 +112,11 @@ class ToldFramesCriticConfig(CriticConfig):
         """Takes features with bins and frames, and a history, MIDI states or both.
 
         Raises:
-            ConfigError: The features are of another kind, or nothing is told.
+            ConfigError: The features are of another kind, nothing is told, or keys are to be expected of but not told.
         """
         _check(form)
+        if self.expectation and MIDI not in form.conditions:
+            raise ConfigError("expectation is what keys lead to expect; [task] conditions has no midi")
         return ToldFramesCritic(form, self)
 
 
@@ -172,17 +182,26 @@ class ToldFramesCritic(Critic):
         self.summary = nn.Linear(2 * width, width)
         self.score = nn.Linear(width, 1)
         self.look = HalvingBlock(FrameSize.of(config)) if MIDI in form.conditions else None
+        self.expected: nn.Linear | None = None
+        if config.expectation:
+            self.expected = nn.Linear(2 * NUM_KEYS, channels * bins * self.at_once, bias=False)
+            nn.init.zeros_(self.expected.weight)
 
     def forward(self, features: Float[Tensor, "batch channels ..."], labels: Labels) -> Verdict:
         """A score per clip."""
-        frames = self.read(self._columns(features))
+        columns = self._columns(features)
+        frames = self.read(columns)
         agreement: Tensor | float = 0.0
         if self.keys is not None and self.look is not None:
-            keys, wanted = self.keys(keys_in(labels[MIDI].to(features), self.columns)).chunk(2, dim=2)
+            told = keys_in(labels[MIDI].to(features), self.columns)
+            keys, wanted = self.keys(told).chunk(2, dim=2)
             frames = frames + keys
             seen = self.look(functional.leaky_relu(frames, _SLOPE))
             pairs = functional.avg_pool1d(wanted.mT, 2, ceil_mode=True).mT
             agreement = (seen * pairs).sum(dim=2).mean(dim=1) * frames.shape[2] ** -0.5
+            if self.expected is not None:
+                likeness = (columns * self.expected(told)).sum(dim=2).mean(dim=1)
+                agreement = agreement + _EXPECTED_GAIN * likeness
         if self.before is not None:
             heard = self.read(self._columns(labels[HISTORY].to(features))) + self.before
             frames = torch.cat([heard, frames], dim=1)

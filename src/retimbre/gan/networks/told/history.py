@@ -19,6 +19,7 @@ References:
 
 import dataclasses
 import itertools
+import math
 from typing import ClassVar, Literal, final
 
 import torch
@@ -26,10 +27,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retimbre.core.errors import ConfigError
-from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
+from retimbre.gan.base import Critic, Form, Generator, Labels, Verdict, one_hot
 from retimbre.gan.conditions import HISTORY
 from retimbre.gan.networks import specgan, wavegan
-from retimbre.gan.networks.layers import Told, VerdictHead, begin_as_glorot, num_classes, refuse_below_one
+from retimbre.gan.networks.ladders import LadderCriticConfig, LadderGeneratorConfig
+from retimbre.gan.networks.layers import Told, VerdictHead, begin_as_glorot, num_classes
 
 SLOPE = 0.2
 """Of rectifiers below zero, in critics and where a history is read."""
@@ -38,18 +40,12 @@ _MOST_STRIDE = 4
 
 @final
 @dataclasses.dataclass(frozen=True)
-class HistoryWaveGeneratorConfig(GeneratorConfig):
+class HistoryWaveGeneratorConfig(LadderGeneratorConfig):
     """WaveGAN's ladder from the latent and the samples heard before."""
 
     hears: ClassVar[frozenset[str]] = frozenset({"history"})
 
     kind: Literal["history-wave"] = "history-wave"
-    channels: int = 64
-    """Of the last hidden layer; each layer before has twice as many. 64 is the published size."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Generator:
         """Takes samples and a history of samples.
@@ -57,23 +53,17 @@ class HistoryWaveGeneratorConfig(GeneratorConfig):
         Raises:
             ConfigError: There is no history, or a length that layers of stride 4 do not lead to.
         """
-        return HistoryWaveGenerator(form, self)
+        return _wave_generator(form, self.channels)
 
 
 @final
 @dataclasses.dataclass(frozen=True)
-class HistoryWaveCriticConfig(CriticConfig):
+class HistoryWaveCriticConfig(LadderCriticConfig):
     """WaveGAN's critic, shown the history and the clip as one."""
 
     hears: ClassVar[frozenset[str]] = frozenset({"history"})
 
     kind: Literal["history-wave"] = "history-wave"
-    channels: int = 64
-    """Of the first layer; each one after has twice as many. 64 is the published size."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Critic:
         """Takes samples and a history of samples.
@@ -81,25 +71,19 @@ class HistoryWaveCriticConfig(CriticConfig):
         Raises:
             ConfigError: There is no history, or the clip has a length that layers of stride 4 do not lead to.
         """
-        return HistoryWaveCritic(form, self)
+        return _wave_critic(form, self.channels)
 
 
 @final
 @dataclasses.dataclass(frozen=True)
-class HistorySpecGeneratorConfig(GeneratorConfig):
+class HistorySpecGeneratorConfig(LadderGeneratorConfig):
     """SpecGAN's ladder from the latent and the frames heard before."""
 
     hears: ClassVar[frozenset[str]] = frozenset({"history"})
 
     kind: Literal["history-spec"] = "history-spec"
-    channels: int = 64
-    """Of the last hidden layer; each layer before has twice as many. 64 is the published size."""
     tanh: bool = False
     """Whether features go through a tanh: for standardized ones. Off for real and imaginary parts."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Generator:
         """Takes bins and frames, and a history of the same bins.
@@ -107,23 +91,18 @@ class HistorySpecGeneratorConfig(GeneratorConfig):
         Raises:
             ConfigError: There is no history, or sizes that cannot be halved often enough.
         """
-        return HistorySpecGenerator(form, self)
+        end = nn.Tanh() if self.tanh else nn.Identity()
+        return _picture_generator(form, self.channels, end)
 
 
 @final
 @dataclasses.dataclass(frozen=True)
-class HistorySpecCriticConfig(CriticConfig):
+class HistorySpecCriticConfig(LadderCriticConfig):
     """SpecGAN's critic, shown the history and the clip as one picture."""
 
     hears: ClassVar[frozenset[str]] = frozenset({"history"})
 
     kind: Literal["history-spec"] = "history-spec"
-    channels: int = 64
-    """Of the first layer; each one after has twice as many. 64 is the published size."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Critic:
         """Takes bins and frames, and a history of the same bins.
@@ -131,65 +110,52 @@ class HistorySpecCriticConfig(CriticConfig):
         Raises:
             ConfigError: There is no history, or sizes that cannot be halved often enough.
         """
-        return HistorySpecCritic(form, self)
+        return _picture_critic(form, self.channels)
 
 
 @final
-class HistoryWaveGenerator(Generator):
-    """From a latent and a history to samples."""
+class HistoryGenerator(Generator):
+    """From a latent and a history to samples or to a picture."""
 
-    def __init__(self, form: Form, config: HistoryWaveGeneratorConfig) -> None:
+    def __init__(self, form: Form, start: tuple[int, ...], read: nn.Module, ladder: nn.Module) -> None:
+        """Builds the network.
+
+        Args:
+            form: What it has to fit.
+            start: Channels and places of what the latent becomes.
+            read: From the history to as much.
+            ladder: From both, one behind the other, to the features.
+        """
         super().__init__(form)
-        depth = wavegan.depth_of(form.shape)
-        places = form.shape[1] // wavegan.STRIDE**depth
-        widths = [config.channels * 2**layer for layer in reversed(range(depth))]
-        half = widths[0] // 2 or 1
-        channels, length = _history_of(form, "history-wave")
-        strides = _strides(length, places, depth, "samples")
-        reading: list[nn.Module] = []
-        fan_in = channels
-        for layer, stride in enumerate(strides):
-            fan_out = half if layer == depth - 1 else min(config.channels * 2**layer, half)
-            padding = nn.ConstantPad1d(_same(wavegan.KERNEL, stride), 0.0)
-            reading += [padding, nn.Conv1d(fan_in, fan_out, wavegan.KERNEL, stride), nn.LeakyReLU(SLOPE)]
-            fan_in = fan_out
-        self.read = nn.Sequential(*reading[:-1])  # the last layer is linear
-        self.start = (half, places)
-        self.spread = nn.Linear(form.latent_dim + num_classes(form.classes), half * places)
-        ladder: list[nn.Module] = []
-        for fan_in, fan_out in itertools.pairwise([2 * half, *widths[1:], form.shape[0]]):
-            padding = (wavegan.KERNEL - wavegan.STRIDE) // 2
-            ladder += [
-                nn.ConvTranspose1d(fan_in, fan_out, wavegan.KERNEL, wavegan.STRIDE, padding),
-                nn.ReLU(),
-            ]
-        self.ladder = nn.Sequential(*ladder[:-1])
+        self.read, self.start = read, start
+        self.spread = nn.Linear(form.latent_dim + num_classes(form.classes), math.prod(start))
+        self.ladder = ladder
         begin_as_glorot(self)
 
     def forward(
         self, latent: Float[Tensor, "batch latent"], labels: Labels
     ) -> Float[Tensor, "batch channels ..."]:
-        """Samples of one clip per row."""
+        """Features of one clip per row."""
         told = torch.cat([latent, one_hot(labels, self.form.classes, latent)], dim=1)
         heard = self.read(labels[HISTORY].to(latent))
         return self.ladder(torch.cat([heard, self.spread(told).unflatten(1, self.start)], dim=1))
 
 
 @final
-class HistoryWaveCritic(Critic):
-    """From a history and the samples that follow it to a verdict."""
+class HistoryCritic(Critic):
+    """From a history and the clip that follows it to a verdict."""
 
-    def __init__(self, form: Form, config: HistoryWaveCriticConfig) -> None:
+    def __init__(self, form: Form, layers: list[nn.Module], num_seen: int) -> None:
+        """Builds the network.
+
+        Args:
+            form: What it has to fit.
+            layers: Those that read the two as one clip.
+            num_seen: How many numbers they find.
+        """
         super().__init__(form)
-        depth = wavegan.depth_of(form.shape)
-        places = form.shape[1] + _history_of(form, "history-wave")[1]
-        widths = [config.channels * 2**layer for layer in range(depth)]
-        layers: list[nn.Module] = []
-        for fan_in, fan_out in itertools.pairwise([form.shape[0], *widths]):
-            layers += [nn.Conv1d(fan_in, fan_out, wavegan.KERNEL, wavegan.STRIDE), nn.LeakyReLU(SLOPE)]
-            places = (places - wavegan.KERNEL) // wavegan.STRIDE + 1
         self.layers = nn.Sequential(*layers, nn.Flatten())
-        self.head = VerdictHead(widths[-1] * places, form.classes, Told(projection=True, class_logits=False))
+        self.head = VerdictHead(num_seen, form.classes, Told(projection=True, class_logits=False))
         begin_as_glorot(self)
 
     def forward(self, features: Float[Tensor, "batch channels ..."], labels: Labels) -> Verdict:
@@ -197,82 +163,93 @@ class HistoryWaveCritic(Critic):
         return self.head(self.layers(_after(labels, features)), labels)
 
 
-@final
-class HistorySpecGenerator(Generator):
-    """From a latent and a history to a picture."""
-
-    def __init__(self, form: Form, config: HistorySpecGeneratorConfig) -> None:
-        super().__init__(form)
-        depth = specgan.depth_of(form.shape)
-        channels, bins, frames = form.shape
-        cells = (bins // specgan.STRIDE**depth, frames // specgan.STRIDE**depth)
-        widths = [config.channels * 2**layer for layer in reversed(range(depth))]
-        half = widths[0] // 2 or 1
-        history = _history_of(form, "history-spec")
-        layers = max(1, -(-depth // 2))
-        strides = zip(
-            _strides(bins, cells[0], layers, "bins"),
-            reversed(_strides(history[2], cells[1], layers, "frames")),
-            strict=True,
-        )
-        reading: list[nn.Module] = []
-        fan_in = channels
-        for layer, (over_bins, over_frames) in enumerate(strides):
-            fan_out = half if layer == layers - 1 else min(2 * config.channels * 2**layer, half)
-            padding = (*_same(specgan.KERNEL, over_frames), *_same(specgan.KERNEL, over_bins))
-            convolution = nn.Conv2d(fan_in, fan_out, specgan.KERNEL, (over_bins, over_frames))
-            reading += [nn.ConstantPad2d(padding, 0.0), convolution, nn.LeakyReLU(SLOPE)]
-            fan_in = fan_out
-        self.read = nn.Sequential(*reading[:-1])
-        self.start = (half, *cells)
-        self.spread = nn.Linear(form.latent_dim + num_classes(form.classes), half * cells[0] * cells[1])
-        ladder: list[nn.Module] = []
-        padding = (specgan.KERNEL - specgan.STRIDE) // 2
-        for fan_in, fan_out in itertools.pairwise([2 * half, *widths[1:], channels]):
-            ladder += [
-                nn.ConvTranspose2d(fan_in, fan_out, specgan.KERNEL, specgan.STRIDE, padding),
-                nn.ReLU(),
-            ]
-        self.ladder = nn.Sequential(*ladder[:-1], nn.Tanh() if config.tanh else nn.Identity())
-        begin_as_glorot(self)
-
-    def forward(
-        self, latent: Float[Tensor, "batch latent"], labels: Labels
-    ) -> Float[Tensor, "batch channels ..."]:
-        """A picture per row."""
-        told = torch.cat([latent, one_hot(labels, self.form.classes, latent)], dim=1)
-        heard = self.read(labels[HISTORY].to(latent))
-        return self.ladder(torch.cat([heard, self.spread(told).unflatten(1, self.start)], dim=1))
+def _wave_generator(form: Form, size: int) -> HistoryGenerator:
+    """From samples to samples, with so many channels in the last hidden layer."""
+    depth = wavegan.depth_of(form.shape)
+    places = form.shape[1] // wavegan.STRIDE**depth
+    widths = [size * 2**layer for layer in reversed(range(depth))]
+    half = widths[0] // 2 or 1
+    channels, length = _history_of(form, "history-wave")
+    reading: list[nn.Module] = []
+    fan_in = channels
+    for layer, stride in enumerate(_strides(length, places, depth, "samples")):
+        fan_out = half if layer == depth - 1 else min(size * 2**layer, half)
+        padding = nn.ConstantPad1d(_same(wavegan.KERNEL, stride), 0.0)
+        reading += [padding, nn.Conv1d(fan_in, fan_out, wavegan.KERNEL, stride), nn.LeakyReLU(SLOPE)]
+        fan_in = fan_out
+    ladder: list[nn.Module] = []
+    padding = (wavegan.KERNEL - wavegan.STRIDE) // 2
+    for fan_in, fan_out in itertools.pairwise([2 * half, *widths[1:], form.shape[0]]):
+        ladder += [
+            nn.ConvTranspose1d(fan_in, fan_out, wavegan.KERNEL, wavegan.STRIDE, padding),
+            nn.ReLU(),
+        ]
+    # The last layer of each is linear.
+    return HistoryGenerator(form, (half, places), nn.Sequential(*reading[:-1]), nn.Sequential(*ladder[:-1]))
 
 
-@final
-class HistorySpecCritic(Critic):
-    """From a history and the picture that follows it to a verdict."""
+def _wave_critic(form: Form, size: int) -> HistoryCritic:
+    """Over samples, with so many channels in the first layer."""
+    depth = wavegan.depth_of(form.shape)
+    places = form.shape[1] + _history_of(form, "history-wave")[1]
+    widths = [size * 2**layer for layer in range(depth)]
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in itertools.pairwise([form.shape[0], *widths]):
+        layers += [nn.Conv1d(fan_in, fan_out, wavegan.KERNEL, wavegan.STRIDE), nn.LeakyReLU(SLOPE)]
+        places = (places - wavegan.KERNEL) // wavegan.STRIDE + 1
+    return HistoryCritic(form, layers, widths[-1] * places)
 
-    def __init__(self, form: Form, config: HistorySpecCriticConfig) -> None:
-        super().__init__(form)
-        depth = specgan.depth_of(form.shape)
-        channels, bins, frames = form.shape
-        frames += _history_of(form, "history-spec")[2]
-        widths = [config.channels * 2**layer for layer in range(depth)]
-        layers: list[nn.Module] = []
-        for fan_in, fan_out in itertools.pairwise([channels, *widths]):
-            # An odd number of frames gets one more, of zeros.
-            padding = nn.ConstantPad2d((2, 2 + frames % 2, 2, 2), 0.0)
-            layers += [
-                padding,
-                nn.Conv2d(fan_in, fan_out, specgan.KERNEL, specgan.STRIDE),
-                nn.LeakyReLU(SLOPE),
-            ]
-            bins, frames = bins // specgan.STRIDE, -(-frames // specgan.STRIDE)
-        self.layers = nn.Sequential(*layers, nn.Flatten())
-        told = Told(projection=True, class_logits=False)
-        self.head = VerdictHead(widths[-1] * bins * frames, form.classes, told)
-        begin_as_glorot(self)
 
-    def forward(self, features: Float[Tensor, "batch channels ..."], labels: Labels) -> Verdict:
-        """What it takes each clip for, after its history."""
-        return self.head(self.layers(_after(labels, features)), labels)
+def _picture_generator(form: Form, size: int, end: nn.Module) -> HistoryGenerator:
+    """From a picture to a picture, with so many channels in the last hidden layer and an end of its own."""
+    depth = specgan.depth_of(form.shape)
+    channels, bins, frames = form.shape
+    cells = (bins // specgan.STRIDE**depth, frames // specgan.STRIDE**depth)
+    widths = [size * 2**layer for layer in reversed(range(depth))]
+    half = widths[0] // 2 or 1
+    history = _history_of(form, "history-spec")
+    layers = max(1, -(-depth // 2))
+    strides = zip(
+        _strides(bins, cells[0], layers, "bins"),
+        reversed(_strides(history[2], cells[1], layers, "frames")),
+        strict=True,
+    )
+    reading: list[nn.Module] = []
+    fan_in = channels
+    for layer, (over_bins, over_frames) in enumerate(strides):
+        fan_out = half if layer == layers - 1 else min(2 * size * 2**layer, half)
+        padding = (*_same(specgan.KERNEL, over_frames), *_same(specgan.KERNEL, over_bins))
+        convolution = nn.Conv2d(fan_in, fan_out, specgan.KERNEL, (over_bins, over_frames))
+        reading += [nn.ConstantPad2d(padding, 0.0), convolution, nn.LeakyReLU(SLOPE)]
+        fan_in = fan_out
+    ladder: list[nn.Module] = []
+    padding = (specgan.KERNEL - specgan.STRIDE) // 2
+    for fan_in, fan_out in itertools.pairwise([2 * half, *widths[1:], channels]):
+        ladder += [
+            nn.ConvTranspose2d(fan_in, fan_out, specgan.KERNEL, specgan.STRIDE, padding),
+            nn.ReLU(),
+        ]
+    read = nn.Sequential(*reading[:-1])
+    return HistoryGenerator(form, (half, *cells), read, nn.Sequential(*ladder[:-1], end))
+
+
+def _picture_critic(form: Form, size: int) -> HistoryCritic:
+    """Over pictures, with so many channels in the first layer."""
+    depth = specgan.depth_of(form.shape)
+    channels, bins, frames = form.shape
+    frames += _history_of(form, "history-spec")[2]
+    widths = [size * 2**layer for layer in range(depth)]
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in itertools.pairwise([channels, *widths]):
+        # An odd number of frames gets one more, of zeros.
+        padding = nn.ConstantPad2d((2, 2 + frames % 2, 2, 2), 0.0)
+        layers += [
+            padding,
+            nn.Conv2d(fan_in, fan_out, specgan.KERNEL, specgan.STRIDE),
+            nn.LeakyReLU(SLOPE),
+        ]
+        bins, frames = bins // specgan.STRIDE, -(-frames // specgan.STRIDE)
+    return HistoryCritic(form, layers, widths[-1] * bins * frames)
 
 
 def _after(

@@ -59,18 +59,18 @@ def strings_at(states: Float[Tensor, "batch states 89"], num_moments: int) -> St
             chunk as there are, less one if they are odd.
     """
     struck, up = _strikes(states), _damped(states)
-    place = torch.arange(states.shape[1], device=states.device)[None, :, None]
-    last = torch.where(struck, place, -1).cummax(dim=1).values
-    since = last.clamp_min(0)
-    damped = up.cumsum(dim=1)
-    velocity = torch.where(last >= 0, states[..., :NUM_KEYS].gather(1, since), 0.0)
-    under = damped - damped.gather(1, since)
-    age = place - last + torch.where(last == 0, _STRUCK_BEFORE, 0)
     there = moments(states.shape[1], num_moments, states.device)
+    place = torch.arange(states.shape[1], device=states.device, dtype=torch.int32)[None, :, None]
+    # States side by side in memory, over which what was is added up in a third of the time.
+    struck_at = torch.where(struck, place, -1).mT.contiguous()
+    last = struck_at.cummax(dim=2).values[..., there].mT.long()
+    since = last.clamp_min(0)
+    velocity = torch.where(last >= 0, states[..., :NUM_KEYS].gather(1, since), 0.0)
+    age = there[:, None] - last + torch.where(last == 0, _STRUCK_BEFORE, 0)
+    damped = up.mT.contiguous().cumsum(dim=2, dtype=torch.int32).mT
+    under = damped[:, there] - damped.gather(1, since)
     scale = 1.0 / STATES_PER_CHUNK
-    return Strings(
-        velocity[:, there], age[:, there].to(states.dtype) * scale, under[:, there].to(states.dtype) * scale
-    )
+    return Strings(velocity, age.to(states.dtype) * scale, under.to(states.dtype) * scale)
 
 
 def moments(num_states: int, num_moments: int, device: torch.device) -> Tensor:

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from retimbre.core.errors import ConfigError
 from retimbre.corpora.maestro.midi_states import NUM_SLOTS, STATES_PER_CHUNK
-from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
+from retimbre.gan.base import Critic, Form, Generator, Labels, Verdict, one_hot
 from retimbre.gan.conditions import MIDI
-from retimbre.gan.networks.layers import Told, VerdictHead, begin_as_glorot, num_classes, refuse_below_one
+from retimbre.gan.networks.ladders import LadderCriticConfig, LadderGeneratorConfig
+from retimbre.gan.networks.layers import Told, VerdictHead, begin_as_glorot, num_classes
 from retimbre.gan.networks.told.keyboard import check_midi
 from retimbre.gan.networks.told.midi_layers import KERNEL, SLOPE, Recall, StatesReader, enlarged
 
@@ -38,18 +39,12 @@ _TOLD = Told(projection=True, class_logits=False)
 
 @final
 @dataclasses.dataclass(frozen=True)
-class MidiWaveGeneratorConfig(GeneratorConfig):
+class MidiWaveGeneratorConfig(LadderGeneratorConfig):
     """WaveGAN's ladder from the latent and the MIDI states, added."""
 
     hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-wave"] = "midi-wave"
-    channels: int = 64
-    """Of the last hidden layer; the widest have sixteen times as many. 64 is the published size."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Generator:
         """Takes samples, 512 times a power of 2, and MIDI states.
@@ -64,18 +59,12 @@ class MidiWaveGeneratorConfig(GeneratorConfig):
 
 @final
 @dataclasses.dataclass(frozen=True)
-class MidiWaveCriticConfig(CriticConfig):
+class MidiWaveCriticConfig(LadderCriticConfig):
     """Convolutions over samples and over MIDI states that become one row."""
 
     hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-wave"] = "midi-wave"
-    channels: int = 64
-    """Of the first layer; the widest has sixteen times as many. 64 is the published size."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Critic:
         """Takes samples, 128 times a power of 2, and MIDI states.

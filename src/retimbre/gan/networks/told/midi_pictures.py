@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from retimbre.core.errors import ConfigError
 from retimbre.corpora.maestro.midi_states import NUM_SLOTS, STATES_PER_CHUNK
-from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
+from retimbre.gan.base import Critic, Form, Generator, Labels, Verdict, one_hot
 from retimbre.gan.conditions import MIDI
-from retimbre.gan.networks.layers import Told, VerdictHead, begin_as_glorot, num_classes, refuse_below_one
+from retimbre.gan.networks.ladders import LadderCriticConfig, LadderGeneratorConfig
+from retimbre.gan.networks.layers import Told, VerdictHead, begin_as_glorot, num_classes
 from retimbre.gan.networks.told.keyboard import check_midi
 from retimbre.gan.networks.told.midi_layers import SLOPE, Recall, StatesReader
 
@@ -36,18 +37,12 @@ _TOLD = Told(projection=True, class_logits=False)
 
 @final
 @dataclasses.dataclass(frozen=True)
-class MidiSpecCriticConfig(CriticConfig):
+class MidiSpecCriticConfig(LadderCriticConfig):
     """SpecGAN's critic with the MIDI states as one more channel of the picture."""
 
     hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-spec"] = "midi-spec"
-    channels: int = 64
-    """Of the first layer; each one after has twice as many. 64 is the published size."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Critic:
         """Takes bins and frames, the frames a part of 512, and MIDI states.
@@ -62,20 +57,14 @@ class MidiSpecCriticConfig(CriticConfig):
 
 @final
 @dataclasses.dataclass(frozen=True)
-class MidiStftGeneratorConfig(GeneratorConfig):
+class MidiStftGeneratorConfig(LadderGeneratorConfig):
     """A picture of the latent and one of the MIDI states, through convolutions."""
 
     hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-stft"] = "midi-stft"
-    channels: int = 64
-    """Of the last hidden layer; the widest have eight times as many. 64 is the published size."""
     tanh: bool = False
     """Whether features go through a tanh: for standardized ones. Off for real and imaginary parts."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Generator:
         """Takes bins and frames, the frames a part of 512, and MIDI states.
@@ -90,18 +79,12 @@ class MidiStftGeneratorConfig(GeneratorConfig):
 
 @final
 @dataclasses.dataclass(frozen=True)
-class MidiStftCriticConfig(CriticConfig):
+class MidiStftCriticConfig(LadderCriticConfig):
     """A smaller critic of pictures with the MIDI states as one more channel."""
 
     hears: ClassVar[frozenset[str]] = frozenset({"midi"})
 
     kind: Literal["midi-stft"] = "midi-stft"
-    channels: int = 64
-    """Of the first layer; each one after has twice as many, up to eight times. 64 is the published size."""
-
-    def __post_init__(self) -> None:
-        """Refuses a network without channels."""
-        refuse_below_one({"channels": self.channels})
 
     def build(self, form: Form) -> Critic:
         """Takes bins and frames, the frames a part of 512, and MIDI states.

@@ -10,28 +10,14 @@ References:
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
 from retimbre.data.splits import SPLITS
+from retimbre.workflows.export.audiofolder.licences import UNKNOWN_LICENCE, hub_licence
 
 Dtype = Literal["int64", "float64", "string"]
-
-UNKNOWN_LICENCE = "other"
-
-# What a licence is written like, and the hub's identifier for it. The more particular ones stand first.
-_LICENCES = {
-    r"CC0": "cc0-1.0",
-    r"CC BY-NC-SA 4\.0": "cc-by-nc-sa-4.0",
-    r"CC BY-NC-ND 4\.0": "cc-by-nc-nd-4.0",
-    r"CC BY-NC 4\.0": "cc-by-nc-4.0",
-    r"CC BY-SA 4\.0": "cc-by-sa-4.0",
-    r"CC BY 4\.0": "cc-by-4.0",
-    r"Apache[- ]2\.0": "apache-2.0",
-    r"MIT": "mit",
-}
 
 
 @final
@@ -47,7 +33,6 @@ class Card:
         columns: The type of each column but the sound's.
         counts: Clips in each part.
         sample_rates: Those that occur, in Hz.
-        seed: Of whatever was drawn.
     """
 
     title: str
@@ -57,12 +42,11 @@ class Card:
     columns: Mapping[str, Dtype]
     counts: Mapping[str, int]
     sample_rates: tuple[int, ...]
-    seed: int
 
 
 def licence_id(licences: Sequence[str]) -> str:
     """The hub's identifier of a licence; `other` for one that it does not know, and for several."""
-    found = {_identifier(licence) for licence in licences}
+    found = {hub_licence(licence) for licence in licences}
     return found.pop() if len(found) == 1 else UNKNOWN_LICENCE
 
 
@@ -124,13 +108,6 @@ def _header(card: Card) -> list[str]:
     for name, dtype in card.columns.items():
         lines += [f"  - name: {json.dumps(name)}", f"    dtype: {dtype}"]
     return lines
-
-
-def _identifier(licence: str) -> str:
-    for pattern, identifier in _LICENCES.items():
-        if re.search(rf"\b{pattern}", licence):
-            return identifier
-    return licence if re.fullmatch(r"[a-z0-9.-]+-[0-9.]+|mit|other|unknown", licence) else UNKNOWN_LICENCE
 
 
 def _wider(known: Dtype | None, value: object) -> Dtype:

@@ -211,7 +211,6 @@ def _write_words(
         columns=columns,
         counts={name: len(rows) for name, rows in written.rows.items()},
         sample_rates=tuple(sorted(written.rates)),
-        seed=options.seed,
     )
     write_text(aside / CARD_FILE, card_text(card))
     reasons = Counter(written.failed)

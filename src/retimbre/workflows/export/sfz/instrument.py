@@ -146,11 +146,11 @@ def entry_of(tuned: Tuned, wanted_lufs: float) -> dict[str, Any]:
 
 def remarks_on(voice: Voice, samples: Sequence[Tuned]) -> list[str]:
     """What a player of the instrument should know, a clause each."""
-    moved = [each.place.zone for each in samples if each.place.zone.farthest > _FAR]
+    moved = sorted({key for each in samples for key in each.place.zone.beyond(_FAR)})
     unknown = sum(not math.isfinite(each.cents) for each in samples)
     off = sum(math.isfinite(each.cents) and abs(each.cents) > _MOST_CENTS for each in samples)
     found = {
-        f"keys {_spans(moved)} are moved by more than {_FAR} semitones from the nearest that {voice.name} knows": len(
+        f"keys {_stretches(moved)} are more than {_FAR} semitones from the nearest that {voice.name} knows": len(
             moved
         ),
         f"{unknown} of {len(samples)} samples have no clear pitch and are not tuned": unknown,
@@ -224,9 +224,8 @@ def _peak_db(tuned: Tuned) -> float:
     return 20.0 * math.log10(float(tuned.sample.samples.abs().amax()))
 
 
-def _spans(found: Sequence[Zone]) -> str:
-    lowest, highest = (
-        min((each.lowest for each in found), default=0),
-        max((each.highest for each in found), default=0),
-    )
-    return f"{lowest} to {highest}"
+def _stretches(keys: Sequence[int]) -> str:
+    """Ascending keys as stretches of neighbours, such as `0 to 17, 91 to 127`."""
+    first = [key for key in keys if key - 1 not in keys]
+    last = [key for key in keys if key + 1 not in keys]
+    return ", ".join(f"{low} to {high}" for low, high in zip(first, last, strict=True))

@@ -37,10 +37,9 @@ class Zone:
     lowest: int
     highest: int
 
-    @property
-    def farthest(self) -> int:
-        """By how many semitones the sample is moved at most."""
-        return max(self.key - self.lowest, self.highest - self.key, 0)
+    def beyond(self, semitones: int) -> list[int]:
+        """The keys for which the sample is moved by more than so many semitones."""
+        return [key for key in range(self.lowest, self.highest + 1) if abs(key - self.key) > semitones]
 
 
 @final

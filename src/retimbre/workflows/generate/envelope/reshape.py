@@ -27,7 +27,7 @@ from torch import Tensor
 
 import retimbre
 from retimbre.core.errors import AudioError, PartialFailure, UserError
-from retimbre.core.files import unique_names, whole_file, write_json
+from retimbre.core.files import failing_by_name, unique_names, whole_file, write_json
 from retimbre.dsp import audiofile
 from retimbre.dsp.audiostream import SoundStream, open_stream
 from retimbre.dsp.level import peak
@@ -139,7 +139,8 @@ def _reshape(shaper: Shaper, path: Path, place: Path, options: EnvelopeOptions) 
         for first, sound, made in _made(shaper, stream, corners):
             meter.add(first, sound, made, gain_between(corners, first, first + len(sound)))
             largest = max(largest, float(peak(made)))
-            spool.write(made.numpy().tobytes())
+            with failing_by_name(place):
+                spool.write(made.numpy().tobytes())
         spent_s = time.perf_counter() - started
         gain = min(1.0, 1.0 / largest) if largest else 1.0
         target = place.with_name(f"{place.name}.wav")

@@ -48,7 +48,7 @@ def make_pack(
     """Makes a listening pack.
 
     Args:
-        systems: NAME=FOLDER, a folder of sounds, a generator, or an inverter that answers the real sounds.
+        systems: NAME=FOLDER, a folder of sounds, a generator, or a model that answers the real sounds.
         out: The folder of the pack.
         options: What it is like; the defaults if left out.
         real: A folder of real sounds; needed for MUSHRA and by inverters.

@@ -11,7 +11,9 @@ from retimbre.training import checkpoint
 from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, HeldClips
 from retimbre.workflows.evaluation.sets.models import is_sound_folder, sounds_of
+from retimbre.workflows.generate.chunks import CAN_TELL
 from retimbre.workflows.generate.player import Player, open_player
+from retimbre.workflows.study.listening.conditioned import ConditionedSounds
 from retimbre.workflows.study.listening.generators import (
     answers_of,
     balanced_questions,
@@ -77,15 +79,15 @@ def open_systems(
     Raises:
         AudioError: A folder without sounds.
         CheckpointError: A model that cannot be read, or makes no sounds.
-        ConfigError: No systems, names that repeat, an inverter without real sounds, or a generator that needs
-            conditions.
+        ConfigError: No systems, names that repeat, an inverter or a generator that is told conditions without real
+            sounds, or a generator of conditions that these do not have.
     """
     if not texts:
         raise ConfigError("a listening test needs systems: NAME=FOLDER, folders of sounds, or models")
     named = [split_name(text) for text in texts]
     check_names(name for name, _ in named)
     reference = open_folder(REAL, real) if real is not None else None
-    opened = {name: _open(name, place, reference) for name, place in named}
+    opened = {name: _open(name, place, reference, seed) for name, place in named}
     players = [each for each in opened.values() if isinstance(each, Player)]
     if not players:
         return [each for each in opened.values() if isinstance(each, System)], reference
@@ -97,15 +99,19 @@ def open_systems(
     return systems, reference
 
 
-def _open(name: str, place: str, real: SoundFolder | None) -> System | Player:
+def _open(name: str, place: str, real: SoundFolder | None, seed: int) -> System | Player:
     """A system, or the generator of one, which has to be told yet what it is asked."""
     if is_sound_folder(place):
         return open_folder(name, Path(place))
-    if _kind_of(place) == GENERATOR:
-        return open_player(place)
+    player = open_player(place, can_tell=CAN_TELL) if _kind_of(place) == GENERATOR else None
+    if player is not None and not player.sounds.conditions:
+        return player
     if real is None:
-        raise ConfigError(f"{name} is a model, which answers real sounds: name their folder with --real")
-    return ModelAnswers(name, place, real)
+        what = (
+            f"is told {' and '.join(player.sounds.conditions)} of" if player else "is a model, which answers"
+        )
+        raise ConfigError(f"{name} {what} real sounds: name their folder with --real")
+    return ModelAnswers(name, place, real) if player is None else ConditionedSounds(name, player, real, seed)
 
 
 def _kind_of(place: str) -> str:
