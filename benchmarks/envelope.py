@@ -88,7 +88,10 @@ SILENT_CRITIC = (
 TRAININGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "curve, seed 1": ("envelope.toml", ("seed=1",)),
     "sample alone": ("envelope.toml", SILENT_CRITIC),
-    "critic alone": ("envelope.toml", ("task.loss.reconstruction=0.0",)),
+    "critic alone": (
+        "envelope.toml",
+        ("task.loss.reconstruction=0.0", "train.steps=1500", "train.validate_every=1500"),
+    ),
     "classes, seed 1": ("neurosynth.toml", ("seed=1",)),
 }
 """What is trained here, by row: a run file, and what is other than it says."""

@@ -120,7 +120,7 @@ def test_a_sound_goes_on_for_so_many_chunks_and_keeps_its_beginning(models, tmp_
 
 
 @pytest.mark.parametrize("told", ["history", "both"])
-def test_no_seam_is_sharper_than_the_chunks_are(models, tmp_path, seed_sound, told):
+def test_joins_of_noise_are_as_sharp_as_noise_is(models, tmp_path, seed_sound, told):
     manifest = generate_continuation(models[told], seed_sound, tmp_path / "out", Continuation(12))
     report = manifest["seam_report"]
     assert len(report["bends"]) == len(report["bends_between"]) == 12

@@ -59,7 +59,7 @@ def test_the_tiny_run_learns_envelopes_of_waves_that_it_never_heard(tmp_path):
 
 @pytest.mark.slow
 def test_the_critic_hears_all_nine_classes_of_the_toy_s_real_clips():
-    config = run_of("neurosynth.toml", "data.notes=2048", "train.steps=350", "data.validation_clips=1")
+    config = run_of("neurosynth.toml", "data.notes=2048", "train.steps=350", "data.validation_clips=2")
     devices.restart_random(0, "test", 0)
     prepared = GAN.prepare(config, Session(Path(), device="cpu"))
     task = prepared.task

@@ -39,7 +39,8 @@ def midi(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Refuse a file with keys beyond the generator's, which else are moved."
+            "--strict",
+            help="Refuse a file with keys beyond the generator's, which else are moved or left out.",
         ),
     ] = False,
 ) -> None:

@@ -45,7 +45,7 @@ from retimbre.workflows.generate.folder import (
     refuse_to_overwrite,
     staged,
 )
-from retimbre.workflows.generate.keyboard_piece import course_of
+from retimbre.workflows.generate.keyboard_piece import course_of, left_out
 from retimbre.workflows.generate.latent_file import chosen_latents, save_latents
 from retimbre.workflows.generate.player import Player, one_class, open_player
 from retimbre.workflows.generate.score import MOST_SAMPLES
@@ -107,7 +107,7 @@ def generate_continuation(
     need_condition(player, HISTORY)
     seed, remarks = _read_seed(player, sound, how)
     course = _course(player, how)
-    remarks += _unused_keys(player, how)
+    remarks += left_out(how.midi) if how.midi else _unused_keys(player)
     latents = chosen_latents(player, options.latents, how.chunks)
     name = f"{Path(sound).stem}.wav"
     refuse_to_overwrite(out, (name, LATENTS_FILE), force=options.force)
@@ -220,8 +220,8 @@ def _course(player: Player, how: Continuation) -> Course | None:
     return course_of(player, how.midi, 0.0)[0]
 
 
-def _unused_keys(player: Player, how: Continuation) -> list[str]:
+def _unused_keys(player: Player) -> list[str]:
     """What a listener should know of a generator that is told keys but gets none."""
-    if how.midi or MIDI not in player.sounds.conditions:
+    if MIDI not in player.sounds.conditions:
         return []
     return [f"{player.name}: is told what the keys do, too; without --midi it is told that none is down"]

@@ -209,6 +209,11 @@ def staged(out: Path) -> Iterator[Path]:
         _remove_earlier(out, keep=set(names))
         for name in sorted(names, key=lambda name: name == MANIFEST_FILE):
             os.replace(aside / name, out / name)
+    except OSError as error:
+        # Of a folder that is gone by the time that anybody reads of it.
+        if str(aside) not in str(error):
+            raise
+        raise OSError(str(error).replace(str(aside), str(out))) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         if is_new and not any(out.iterdir()):

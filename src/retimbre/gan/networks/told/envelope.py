@@ -201,8 +201,9 @@ class _FilteredCurve(nn.Module):
     def __init__(self, taps: int) -> None:
         super().__init__()
         self.filter = nn.Conv1d(1, 1, taps, bias=False)
-        # A mean of the curve around: drawn taps may well sum to less than 0, which learning does not turn around.
-        nn.init.constant_(self.filter.weight, 1.0 / taps)
+        # Drawn as for any convolution, but none below 0: taps that sum to less turn the sound over, and learning does
+        # not turn it back. How loud and how sharp is left to be learned.
+        self.filter.weight.data.abs_()
 
     def forward(self, told: Signal) -> Float[Tensor, "batch 1 samples"]:
         """A gain per sample; beyond the ends the curve goes on as it ends."""

@@ -39,7 +39,6 @@ from retimbre.gan.networks.told.keyboard import check_midi, strikes_in, strings_
 
 _SLOPE = 0.2  # of the critic's activations below zero
 _STILL = 1e-4  # the variance over time of what does not move, so that its root has a slope
-_RING, _DAMP = 0.5, 0.06  # in chunks: how fast strings are taken to fall silent
 _KEPT_FRAMES = 4  # of the history, whose mean the generator begins from
 _FADED_FRAMES = 24.0  # after so many frames it begins from a third of that
 # All weights have one learning rate. What is added to the history is multiplied by less, so that learning stays near
@@ -227,7 +226,7 @@ def keys_in(
     states: Float[Tensor, "batch states 89"], num_frames: int
 ) -> Float[Tensor, "batch num_frames 176"]:
     """What the keys do in each of so many frames: how hard each is struck, and how loud it sounds at the beginning."""
-    sounding = strings_at(states, num_frames + num_frames % 2).sounding(_RING, _DAMP)[:, :num_frames]
+    sounding = strings_at(states, num_frames + num_frames % 2).sounding()[:, :num_frames]
     return torch.cat([strikes_in(states, num_frames), sounding], dim=2)
 
 

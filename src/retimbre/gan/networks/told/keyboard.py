@@ -25,6 +25,8 @@ from retimbre.corpora.maestro.midi_states import LOWEST_KEY, NUM_KEYS, STATES_PE
 from retimbre.gan.base import Form
 from retimbre.gan.conditions import MIDI, MIDI_WIDTH
 
+RING, DAMPED = 0.5, 0.06
+"""About how fast strings fall silent, left alone and under their dampers: by a factor of e, in chunks."""
 _PEDAL_DOWN = 0.5  # half of its way, as synthesizers have it
 _STRUCK_BEFORE = STATES_PER_CHUNK // 2
 
@@ -44,9 +46,9 @@ class Strings:
     age: Float[Tensor, "batch moments 88"]
     damped: Float[Tensor, "batch moments 88"]
 
-    def sounding(self, ring: float, damp: float) -> Float[Tensor, "batch moments 88"]:
-        """About how loud each is: falling by a factor of e in `ring` chunks, and in `damp` under its damper."""
-        return self.velocity * torch.exp(-self.age / ring - self.damped / damp)
+    def sounding(self) -> Float[Tensor, "batch moments 88"]:
+        """About how loud each is, as networks are told: struck at its velocity and falling since."""
+        return self.velocity * torch.exp(-self.age / RING - self.damped / DAMPED)
 
 
 def strings_at(states: Float[Tensor, "batch states 89"], num_moments: int) -> Strings:

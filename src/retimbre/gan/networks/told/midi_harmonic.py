@@ -183,7 +183,7 @@ class MidiHarmonicGenerator(Generator):
     ) -> Float[Tensor, "batch frames width"]:
         """What the network over frames makes of the keys."""
         strikes = nn.functional.pad(strikes_in(states, self.num_frames - 1), (0, 0, 0, 1))
-        sounding = strings.sounding(0.5, 0.06).to(strikes.dtype)
+        sounding = strings.sounding().to(strikes.dtype)
         frames = self.keys(torch.cat([strikes, sounding], dim=2)) + told[:, None]
         for block in self.blocks:
             frames = block(frames, told)

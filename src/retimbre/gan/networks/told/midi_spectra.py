@@ -39,13 +39,11 @@ from retimbre.gan.base import Form, Generator, GeneratorConfig, Labels
 from retimbre.gan.conditions import MIDI
 from retimbre.gan.networks.frame_backbone import FrameSize, Told, ToldBlock
 from retimbre.gan.networks.layers import refuse_below_one
-from retimbre.gan.networks.told.keyboard import Strings, check_midi, strikes_in, strings_at
+from retimbre.gan.networks.told.keyboard import DAMPED, Strings, check_midi, strikes_in, strings_at
 
 _REACH_FRAMES = 2  # to either side: windows that overlap by three quarters reach as far
-# In chunks: in which the first and the last spectrum of a key fall by a factor of e, and any under the damper; and
-# how fast strings are taken to fall silent by what the network over frames is told.
-_QUICKEST, _SLOWEST, _DAMPED = 0.05, 1.5, 0.06
-_RING = 0.5
+# In chunks: in which the first and the last spectrum of a key fall by a factor of e.
+_QUICKEST, _SLOWEST = 0.05, 1.5
 _SOFTEST = 1e-4  # of velocities, so that their logarithm is finite
 _LOUDEST = 12.0  # nepers; what no recording reaches, and no sum of keys overflows
 
@@ -140,7 +138,7 @@ class MidiSpectraGenerator(Generator):
         told: Float[Tensor, "batch width"],
     ) -> Float[Tensor, "batch frames width"]:
         """What the network over frames makes of latent and keys."""
-        sounding = strings.sounding(_RING, _DAMPED)[:, :: self.config.moments].to(states.dtype)
+        sounding = strings.sounding()[:, :: self.config.moments].to(states.dtype)
         frames = self.keys(torch.cat([strikes_in(states, self.num_frames), sounding], dim=2)) + told[:, None]
         for block in self.blocks:
             frames = block(frames, told)
@@ -166,7 +164,7 @@ class MidiSpectraGenerator(Generator):
         power, decay, damping = self.course
         span = torch.logspace(math.log10(_QUICKEST), math.log10(_SLOWEST), self.config.spectra).to(power)
         falls = (_RATE_GAIN * decay).exp() / span[:, None]
-        stops = (_RATE_GAIN * damping).exp() / _DAMPED
+        stops = (_RATE_GAIN * damping).exp() / DAMPED
         velocity, age, damped = (each[:, :, None] for each in (strings.velocity, strings.age, strings.damped))
         nepers = power.exp() * velocity.clamp_min(_SOFTEST).log() - falls * age - stops * damped
         return torch.where(velocity > 0, nepers.exp(), 0.0)
