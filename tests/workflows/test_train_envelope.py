@@ -1,5 +1,6 @@
 """The envelope GAN learns: what the tiny run file trains beats what it began with, and its critic hears classes."""
 
+import statistics
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def error_db(sounds: SoundGenerator, config: GanRun, *, shuffled: bool = False) 
     return float(envelope_error_db(*powers).known.median())
 
 
+def drawn(config: GanRun, seed: int) -> SoundGenerator:
+    """The network before it learned anything."""
+    torch.manual_seed(seed)
+    return SoundGenerator(config.task, {}).eval()
+
+
 @pytest.mark.slow
 def test_the_tiny_run_learns_envelopes_of_waves_that_it_never_heard(tmp_path):
     config = run_of("tiny/envelope.toml")
@@ -48,12 +55,12 @@ def test_the_tiny_run_learns_envelopes_of_waves_that_it_never_heard(tmp_path):
     assert manifest["finished"]
     sounds = load_generator(tmp_path)
     assert isinstance(sounds.network, EnvelopeGenerator)
-    torch.manual_seed(0)
-    untrained = SoundGenerator(config.task, {}).eval()
     learned = error_db(sounds, config)
     # Measured: 0.1 dB; what another seed's steps change is a tenth of that.
     assert learned < 0.5
-    assert learned < 0.2 * error_db(untrained, config)
+    # How far off a network begins is luck, so several are asked.
+    untrained = statistics.median(error_db(drawn(config, seed), config) for seed in range(5))
+    assert learned < 0.2 * untrained
     assert learned < 0.2 * error_db(sounds, config, shuffled=True)
 
 

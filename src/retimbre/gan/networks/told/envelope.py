@@ -7,10 +7,10 @@ channel* beside these counts from -1 at the first sample to 1 at the last (an in
 had it, drowns the signals beside it).
 
 What comes out is `gain * (sound + correction)`, and both are learned. The gain is a short filter on the curve, whose
-taps begin positive and drawn; without a curve it is a function of time and classes, a sum of ramps that bend at learned times. The
-correction comes from residual blocks at a quarter of the rate, which are told the envelope by a factor for each channel
-and begin by changing nothing. As they work on the sound with neither biases nor normalisation, the network is
-*homogeneous*: a sound of twice the level comes out at twice the level, silence stays silence, and an error of the
+taps begin drawn and positive; without a curve it is a function of time and classes, a sum of ramps that bend at learned
+times. The correction comes from residual blocks at a quarter of the rate, which are told the envelope by a factor for
+each channel and begin by changing nothing. As they work on the sound with neither biases nor normalisation, the network
+is *homogeneous*: a sound of twice the level comes out at twice the level, silence stays silence, and an error of the
 correction is as faint as the gain. Instance normalisation, which that earlier system had in every layer, takes out the
 level first of all.
 
