@@ -142,11 +142,11 @@ def _write(
 ) -> dict[str, Any]:
     """Writes so many samples of a piece, as floats or integers; returns the file's entry in the manifest."""
     num_samples, integers = form
-    with Spool(path.parent, num_samples) as spool:
+    with Spool(path, num_samples) as spool:
         for done, piece in enumerate(made_chunks(player, torch.zeros(0), plan), start=1):
             spool.add(piece)
             progress(min(done, len(plan.latents)), len(plan.latents))
-        spool.write(path, player.sounds.sample_rate, integers=integers)
+        spool.write(player.sounds.sample_rate, spool.gain, integers=integers)
     return {
         "file": path.name,
         "labels": {name: values[0] for name, values in plan.classes.items()},

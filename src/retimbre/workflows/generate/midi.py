@@ -10,22 +10,14 @@ loud. Onsets are exact to the sample: the first sample of a note's clip lies at 
 """
 
 import dataclasses
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from typing import Any
 
 from retimbre.core.errors import ConfigError
-from retimbre.core.files import failing_by_name, write_json
+from retimbre.core.files import write_json
 from retimbre.data.midi import read_midi
-from retimbre.dsp import audiofile
-from retimbre.dsp.level import peak
 from retimbre.synth.melody import MELODY_PEAK
 from retimbre.workflows.generate.chunks import CAN_TELL
 from retimbre.workflows.generate.ensemble import Ensemble, stations_of
@@ -41,11 +33,10 @@ from retimbre.workflows.generate.folder import (
 )
 from retimbre.workflows.generate.keyboard_piece import play_keyboard
 from retimbre.workflows.generate.latent_file import save_latents
-from retimbre.workflows.generate.mixdown import PIECE_SAMPLES, Onset, added_up
+from retimbre.workflows.generate.mixdown import Onset, added_up
 from retimbre.workflows.generate.player import need, one_class, open_player
 from retimbre.workflows.generate.score import PlayOptions, Score, plan_score
-
-_BYTES = 4  # of a float32 sample
+from retimbre.workflows.generate.spool import Spool
 
 
 def generate_midi(
@@ -125,21 +116,18 @@ def _write(
     Its labels are those that all notes have: of the attributes that the MIDI file does not decide.
     """
     rate = ensemble.player.sounds.sample_rate
-    with tempfile.TemporaryFile(dir=path.parent) as spool:
-        largest, num_samples = 0.0, 0
+    with Spool(path) as spool:
         for piece in added_up(_counted(ensemble, score, progress)):
-            with failing_by_name(path):
-                spool.write(piece.numpy().tobytes())
-            largest, num_samples = max(largest, float(peak(piece))), num_samples + len(piece)
-        gain = MELODY_PEAK / largest if largest else 1.0
-        audiofile.write_pieces(path, _pieces(spool, gain), rate, integers=options.integers)
+            spool.add(piece)
+        gain = MELODY_PEAK / spool.largest if spool.largest else 1.0
+        spool.write(rate, gain, integers=options.integers)
     decided = dict(score.notes[0].classes)
     chosen = one_class(ensemble.player, options.labels, 1)
     return {
         "file": path.name,
         "labels": {name: values[0] for name, values in chosen.items() if name not in decided},
-        "seconds": num_samples / rate,
-        "peak": MELODY_PEAK if largest else 0.0,
+        "seconds": spool.num_samples / rate,
+        "peak": MELODY_PEAK if spool.largest else 0.0,
         "gain": gain,
     }
 
@@ -153,10 +141,3 @@ def _counted(ensemble: Ensemble, score: Score, progress: Progress) -> Iterator[O
     for done, note in enumerate(ensemble.sounding(score.notes), start=1):
         progress(done, len(score.notes))
         yield note
-
-
-def _pieces(spool: IO[bytes], gain: float) -> Iterator[Float[Tensor, " piece"]]:
-    """What was spooled, from its beginning, at another level."""
-    spool.seek(0)
-    while content := spool.read(_BYTES * PIECE_SAMPLES):
-        yield gain * torch.from_numpy(np.frombuffer(content, dtype=np.float32).copy())

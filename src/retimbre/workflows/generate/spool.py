@@ -24,19 +24,21 @@ _BYTES = 4  # of a float32 sample
 
 @final
 class Spool:
-    """So many samples of a sound; a context manager.
+    """The samples of a sound until it is written; a context manager.
 
     Attributes:
-        folder: Where the pieces lie until then.
-        left: Samples that are still missing.
+        path: Where the sound will be; the pieces lie in the same folder.
+        most_samples: How many are kept; those beyond are left out. None for all.
+        num_samples: How many there are so far.
         largest: The largest so far, without sign.
     """
 
-    def __init__(self, folder: Path, num_samples: int) -> None:
-        self.folder = folder
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed on exit)
-        self.num_samples = self.left = num_samples
+    def __init__(self, path: Path, most_samples: int | None = None) -> None:
+        self.path = path
+        self.most_samples = most_samples
+        self.num_samples = 0
         self.largest = 0.0
+        self._file = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115  (closed on exit)
 
     def __enter__(self) -> "Spool":
         return self
@@ -50,19 +52,20 @@ class Spool:
         return 1.0 / self.largest if self.largest > 1.0 else 1.0
 
     def add(self, piece: Float[Tensor, " piece"]) -> None:
-        """Takes the next samples; those beyond the end are left out."""
-        wanted = piece[: self.left].float()
+        """Takes the next samples."""
+        room = len(piece) if self.most_samples is None else self.most_samples - self.num_samples
+        wanted = piece[:room].float()
         if len(wanted):
-            with failing_by_name(self.folder):
+            with failing_by_name(self.path):
                 self._file.write(wanted.numpy().tobytes())
-            self.left -= len(wanted)
+            self.num_samples += len(wanted)
             self.largest = max(self.largest, float(peak(wanted)))
 
-    def write(self, path: Path, sample_rate: int, *, integers: bool) -> None:
-        """Writes the sound."""
-        audiofile.write_pieces(path, self._pieces(), sample_rate, integers=integers)
+    def write(self, sample_rate: int, gain: float, *, integers: bool) -> None:
+        """Writes the sound, with one gain for all of it."""
+        audiofile.write_pieces(self.path, self._pieces(gain), sample_rate, integers=integers)
 
-    def _pieces(self) -> Iterator[Float[Tensor, " piece"]]:
+    def _pieces(self, gain: float) -> Iterator[Float[Tensor, " piece"]]:
         self._file.seek(0)
         while content := self._file.read(_BYTES * PIECE_SAMPLES):
-            yield self.gain * torch.from_numpy(np.frombuffer(content, dtype=np.float32).copy())
+            yield gain * torch.from_numpy(np.frombuffer(content, dtype=np.float32).copy())

@@ -14,23 +14,20 @@ One bad sound among several does not stop the others: it is listed, and the comm
 
 import dataclasses
 import math
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, final
+from typing import Any, final
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 import retimbre
 from retimbre.core.errors import AudioError, PartialFailure, UserError
-from retimbre.core.files import failing_by_name, unique_names, whole_file, write_json
+from retimbre.core.files import unique_names, whole_file, write_json
 from retimbre.dsp import audiofile
 from retimbre.dsp.audiostream import SoundStream, open_stream
-from retimbre.dsp.level import peak
 from retimbre.workflows.generate.envelope.curve import Curve, Stages, Wanted, gain_between
 from retimbre.workflows.generate.envelope.meter import Levels, Meter
 from retimbre.workflows.generate.envelope.model import Shaper, Stretch, open_shaper
@@ -44,9 +41,7 @@ from retimbre.workflows.generate.folder import (
     refuse_to_overwrite,
     staged,
 )
-
-_BYTES = 4  # of a float32 sample
-_SPOOLED = 1 << 18  # samples that are copied from the temporary file at a time
+from retimbre.workflows.generate.spool import Spool
 
 
 @final
@@ -134,17 +129,13 @@ def _reshape(shaper: Shaper, path: Path, place: Path, options: EnvelopeOptions) 
     corners = shaper.wanted.corners(stream.num_samples, stream.sample_rate)
     meter = Meter(stream.num_samples, stream.sample_rate)
     started = time.perf_counter()
-    with tempfile.TemporaryFile(dir=place.parent) as spool:
-        largest = 0.0
+    target = place.with_name(f"{place.name}.wav")
+    with Spool(target) as spool:
         for first, sound, made in _made(shaper, stream, corners):
             meter.add(first, sound, made, gain_between(corners, first, first + len(sound)))
-            largest = max(largest, float(peak(made)))
-            with failing_by_name(place):
-                spool.write(made.numpy().tobytes())
+            spool.add(made)
         spent_s = time.perf_counter() - started
-        gain = min(1.0, 1.0 / largest) if largest else 1.0
-        target = place.with_name(f"{place.name}.wav")
-        audiofile.write_pieces(target, _pieces(spool, gain), stream.sample_rate, integers=options.integers)
+        spool.write(stream.sample_rate, spool.gain, integers=options.integers)
     levels = meter.levels()
     picture = place.with_name(f"{place.name}.png")
     if options.pictures:
@@ -157,12 +148,16 @@ def _reshape(shaper: Shaper, path: Path, place: Path, options: EnvelopeOptions) 
         "labels": {},
         "sample_rate": stream.sample_rate,
         "seconds": levels.seconds,
-        "peak": largest * gain,
-        "gain": gain,
+        "peak": spool.largest * spool.gain,
+        "gain": spool.gain,
         "envelope_error_db": _rounded(levels),
         "made_s": round(levels.seconds, 6),
         "spent_s": round(spent_s, 6),
-        "remarks": [*_channels(stream), *stream.remarks, *([] if largest else ["what comes out is silent"])],
+        "remarks": [
+            *_channels(stream),
+            *stream.remarks,
+            *([] if spool.largest else ["what comes out is silent"]),
+        ],
     }
 
 
@@ -184,13 +179,6 @@ def _made(
         first = start if index == 0 else start + context
         end = stop if stop == total else start + block + context
         yield first, sound[first - start : end - start], made[first - start : end - start]
-
-
-def _pieces(spool: IO[bytes], gain: float) -> Iterator[Float[Tensor, " piece"]]:
-    """What was spooled, from its beginning, at another level."""
-    spool.seek(0)
-    while content := spool.read(_BYTES * _SPOOLED):
-        yield gain * torch.from_numpy(np.frombuffer(content, dtype=np.float32).copy())
 
 
 def _head(shaper: Shaper, options: EnvelopeOptions) -> dict[str, Any]:
