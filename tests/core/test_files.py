@@ -21,6 +21,7 @@ from retimbre.core.files import (
     sha256_of,
     unique_names,
     whole_file,
+    whole_folder,
     write_json,
     write_text,
 )
@@ -154,3 +155,28 @@ def test_a_folder_that_holds_more_than_what_replaces_it_is_kept(tmp_path: Path) 
     (tmp_path / "sounds" / "b.txt").touch()
     with pytest.raises(ExistsError, match=r"holds sounds/b\.txt, which --force would lose"):
         refuse_to_lose(tmp_path, "sounds/*.wav", "notes.txt")
+
+
+def test_a_folder_appears_whole_in_place_of_an_earlier_one(tmp_path: Path) -> None:
+    place = tmp_path / "set"
+    place.mkdir()
+    (place / "old").touch()
+    with whole_folder(place) as aside:
+        (aside / "new").touch()
+        assert [path.name for path in place.iterdir()] == ["old"]
+    assert [path.name for path in place.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_folder_that_fails_leaves_the_earlier_one_and_names_it_in_errors_of_the_system(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "set"
+    place.mkdir()
+    (place / "old").touch()
+    with pytest.raises(OSError, match="No such file") as caught, whole_folder(place) as aside:
+        (aside / "new" / "missing").touch()
+    assert str(place / "new" / "missing") in str(caught.value)
+    assert ".part" not in str(caught.value)
+    assert [path.name for path in place.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [place]

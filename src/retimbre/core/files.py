@@ -82,26 +82,44 @@ def refuse_to_lose(folder: Path, *own: str) -> None:
             )
 
 
-def aside_of(folder: Path) -> Path:
-    """Where a folder is made before it appears.
+@contextlib.contextmanager
+def folder_aside(aside: Path, place: Path) -> Iterator[Path]:
+    """Yields an empty folder for files that will be moved to another place; it is gone when the block ends.
+
+    Errors of the system name that place in its stead: nobody could look into a folder that is gone.
+    """
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+    except OSError as error:
+        if str(aside) not in str(error):
+            raise
+        raise OSError(str(error).replace(str(aside), str(place))) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yields a folder to make in place of `folder`; it appears under that name only when the block ends well.
+
+    An earlier one goes only after the new one is there.
 
     Raises:
-        ConfigError: It has no name of its own, as `.` has none.
+        ConfigError: The folder has no name of its own, as `.` has none.
     """
     if not folder.name:
         raise ConfigError(
             f"--out is {str(folder)!r}, where the program runs; takes a folder that can be replaced"
         )
-    return folder.with_name(f".{folder.name}.{os.getpid()}.part")
-
-
-def appear_whole(folder: Path, aside: Path) -> None:
-    """Renames a complete folder into place; an earlier one goes only after the new one is there."""
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(aside, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with folder_aside(folder.with_name(f".{folder.name}.{os.getpid()}.part"), folder) as aside:
+        yield aside
+        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(aside, folder)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def unique_names(stems: Iterable[str]) -> list[str]:

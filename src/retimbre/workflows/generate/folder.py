@@ -18,7 +18,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, final
@@ -29,7 +28,7 @@ from torch import Tensor
 
 import retimbre
 from retimbre.core.errors import ConfigError, ExistsError
-from retimbre.core.files import free_files, write_json
+from retimbre.core.files import folder_aside, free_files, write_json
 from retimbre.dsp import audiofile
 from retimbre.dsp.level import peak
 from retimbre.gan.sounds import Weights
@@ -200,22 +199,14 @@ def refuse_to_overwrite(out: str | Path, names: Sequence[str], *, force: bool) -
 def staged(out: Path) -> Iterator[Path]:
     """Yields a folder to write to; when the block ends its files go to `out`, and when it fails nothing does."""
     is_new = not out.exists()
-    aside = out / f".generate.{os.getpid()}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     try:
-        yield aside
-        names = sorted(path.name for path in aside.iterdir())
-        _remove_earlier(out, keep=set(names))
-        for name in sorted(names, key=lambda name: name == MANIFEST_FILE):
-            os.replace(aside / name, out / name)
-    except OSError as error:
-        # Of a folder that is gone by the time that anybody reads of it.
-        if str(aside) not in str(error):
-            raise
-        raise OSError(str(error).replace(str(aside), str(out))) from error
+        with folder_aside(out / f".generate.{os.getpid()}.part", out) as aside:
+            yield aside
+            names = sorted(path.name for path in aside.iterdir())
+            _remove_earlier(out, keep=set(names))
+            for name in sorted(names, key=lambda name: name == MANIFEST_FILE):
+                os.replace(aside / name, out / name)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
         if is_new and not any(out.iterdir()):
             out.rmdir()
 

@@ -9,7 +9,6 @@ go on.
 import dataclasses
 import multiprocessing
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, final
 import torch
 
 from retimbre.core.errors import RetimbreError
-from retimbre.core.files import appear_whole, aside_of
+from retimbre.core.files import whole_folder
 from retimbre.core.memory import keep_freed_memory
 from retimbre.dsp.audiofile import find_sounds
 from retimbre.workflows.match.curves import refuse_curves, with_curves, write_curves
@@ -134,17 +133,12 @@ def match_one(sound: Path, folder: Path, options: MatchOptions, progress: Progre
     """Matches one sound and writes its folder; errors as `match_sound`."""
     refuse_curves(options, sound)
     found = with_curves(with_melody(match_sound(sound, options, progress=progress)))
-    aside = aside_of(folder)
-    aside.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as aside:
         write_candidates(aside, found)
         write_melody(aside, found)
         write_curves(aside, found)
         write_page(aside / REPORT_FILE, found)
         write_table(aside, found)
-        appear_whole(folder, aside)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     rows = index_rows(found, f"{folder.name}/{REPORT_FILE}")
     return SoundResult(sound, folder, match_table(found), "", tuple(rows))
 

@@ -13,7 +13,6 @@ is empty for the others. The folder is made beside its place and moved there whe
 import dataclasses
 import json
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ import torch
 import retimbre
 from retimbre.core import random
 from retimbre.core.errors import AudioError, ConfigError, ExistsError
-from retimbre.core.files import appear_whole, aside_of, free_files, refuse_to_lose, write_json, write_text
+from retimbre.core.files import free_files, refuse_to_lose, whole_folder, write_json, write_text
 from retimbre.data.manifest import write_jsonl
 from retimbre.data.source import Value
 from retimbre.data.splits import SPLITS
@@ -113,15 +112,9 @@ def export_hf(
     _check_free(folder, force=options.force)
     opened = [open_source(str(each), options.count, options.seed, options.device, folder) for each in sources]
     chosen = [(source, _chosen(source, options)) for source in opened]
-    aside = aside_of(folder)
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
+    with whole_folder(folder) as aside:
         written = _write_sounds(aside, chosen, progress)
-        facts = _write_words(aside, opened, written, options)
-        appear_whole(folder, aside)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return facts
+        return _write_words(aside, opened, written, options)
 
 
 def _check_free(folder: Path, *, force: bool) -> None:

@@ -14,7 +14,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any, final
 
 import retimbre
 from retimbre.core.errors import ConfigError, ExistsError, RetimbreError
-from retimbre.core.files import free_files, write_json, write_text
+from retimbre.core.files import folder_aside, free_files, write_json, write_text
 from retimbre.workflows.export.sfz.instrument import (
     Manner,
     Place,
@@ -276,20 +275,17 @@ def _refuse_to_overwrite(out: Path, name: str, *, force: bool) -> None:
 def _staged(out: Path, name: str) -> Iterator[Path]:
     """Yields a folder to write to; when the block ends its files go to `out`, and when it fails nothing does."""
     is_new = not out.exists()
-    aside = out / f".{name}.{os.getpid()}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     try:
-        yield aside
-        earlier = _samples_of(out / f"{name}.json")
-        (out / SAMPLES_FOLDER).mkdir(exist_ok=True)
-        fresh = {path.relative_to(aside).as_posix() for path in aside.rglob("*.wav")}
-        for file in (*sorted(fresh), f"{name}.sfz", f"{name}.json"):
-            os.replace(aside / file, out / file)
-        for file in earlier - fresh:
-            (out / file).unlink(missing_ok=True)
+        with folder_aside(out / f".{name}.{os.getpid()}.part", out) as aside:
+            yield aside
+            earlier = _samples_of(out / f"{name}.json")
+            (out / SAMPLES_FOLDER).mkdir(exist_ok=True)
+            fresh = {path.relative_to(aside).as_posix() for path in aside.rglob("*.wav")}
+            for file in (*sorted(fresh), f"{name}.sfz", f"{name}.json"):
+                os.replace(aside / file, out / file)
+            for file in earlier - fresh:
+                (out / file).unlink(missing_ok=True)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
         if is_new and not any(out.iterdir()):
             out.rmdir()
 

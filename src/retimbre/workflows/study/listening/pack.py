@@ -11,14 +11,12 @@ that of the names, which are drawn; the page draws an order of its own for every
 place and moved there when it is whole.
 """
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from retimbre.core.errors import ConfigError, ExistsError, PartialFailure
-from retimbre.core.files import appear_whole, aside_of, refuse_to_lose
+from retimbre.core.files import refuse_to_lose, whole_folder
 from retimbre.workflows.study.folder import study_folder
 from retimbre.workflows.study.listening.manifest import is_pack
 from retimbre.workflows.study.listening.options import PackOptions
@@ -74,7 +72,7 @@ def make_pack(
     _check_mode(options, opened, reference)
     draw = Draw(options.count, options.seconds, options.seed, options.mode == "mushra")
     selection = select(opened, reference, draw)
-    with _whole_folder(folder) as aside:
+    with whole_folder(folder) as aside:
         content = PackWriter(aside, options, selection).write(opened, reference)
     for line in content["remarks"]:
         tell(line)
@@ -111,16 +109,3 @@ def _check_mode(options: PackOptions, systems: Sequence[System], real: System | 
             f"{len(systems)} systems make {sounds} sounds on a screen with the real one and its anchors; "
             f"MUSHRA takes {MOST_SIDE_BY_SIDE}"
         )
-
-
-@contextlib.contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """Yields a folder beside another; puts it in its place when the block ends, removes it when it fails."""
-    aside = aside_of(folder)
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-        appear_whole(folder, aside)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
