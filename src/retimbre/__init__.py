@@ -31,6 +31,7 @@ _VERBS = {
     "generate_scale": ("retimbre.workflows.generate.sets", "generate_scale"),
     "generate_interpolation": ("retimbre.workflows.generate.sets", "generate_interpolation"),
     "generate_grid": ("retimbre.workflows.generate.sets", "generate_grid"),
+    "generate_continuation": ("retimbre.workflows.generate.continuation", "generate_continuation"),
     "generate_midi": ("retimbre.workflows.generate.midi", "generate_midi"),
     "generate_envelope": ("retimbre.workflows.generate.envelope.reshape", "generate_envelope"),
     "measure": ("retimbre.workflows.evaluation.sets.folders", "measure_sounds"),

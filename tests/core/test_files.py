@@ -180,3 +180,24 @@ def test_a_folder_that_fails_leaves_the_earlier_one_and_names_it_in_errors_of_th
     assert ".part" not in str(caught.value)
     assert [path.name for path in place.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_place_that_takes_no_folder_is_named_itself(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "set"
+    with pytest.raises(OSError, match="Not a directory") as caught, whole_folder(place):
+        raise AssertionError("nothing to write to")
+    assert str(place) in str(caught.value)
+    assert ".part" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_written_is_named_itself(tmp_path: Path) -> None:
+    place = tmp_path / "folder"
+    place.mkdir()
+    with (
+        pytest.raises(OSError, match="cannot be written: Is a directory") as caught,
+        whole_file(place) as aside,
+    ):
+        aside.write_text("whole")
+    assert str(caught.value).startswith(f"{place}: ")
+    assert list(tmp_path.iterdir()) == [place]

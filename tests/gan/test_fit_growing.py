@@ -14,9 +14,9 @@ from retimbre.gan.config import LossConfig
 from retimbre.gan.growth import Growth
 from retimbre.gan.networks.progressive import ProgressiveCriticConfig, ProgressiveGeneratorConfig
 from retimbre.gan.task import GanTask
-from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.journal import Journal, read_journal
 from retimbre.training.loop import FitConfig, Records, Watch, fit
+from retimbre.training.run_checkpoints import Checkpoints
 
 SCALES: Any = {"depths": (4, 4), "factors": ((2, 2), (1, 1))}
 # Two channels of 16 bins and 16 frames. Steps 1 to 3 are at the smaller scale; the larger is faded in at 4 to 7.

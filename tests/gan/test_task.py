@@ -29,10 +29,10 @@ from retimbre.gan.config import LossConfig, PenaltyMethod
 from retimbre.gan.losses import LOSSES
 from retimbre.gan.sounds import load_generator, save_generator
 from retimbre.gan.task import ClipBatch, GanTask
-from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.devices import Precision
 from retimbre.training.journal import Journal, read_journal
 from retimbre.training.loop import FitConfig, FitResult, Records, Watch, fit
+from retimbre.training.run_checkpoints import Checkpoints
 
 ZERO_CENTRED = {"r1": 0.1, "r2": 0.1}
 GAMES = {
@@ -306,7 +306,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_the_last_good_stat
 
     with pytest.raises(RetimbreError, match="training diverged"):
         fitted(task, tmp_path, 20, spoiling)
-    state = Checkpoints(tmp_path / "checkpoints", {"toy": True}).load_last()
+    state = Checkpoints(tmp_path / "checkpoints", {"toy": True}).load_newest()
     assert state is not None
     assert state["step"] == 6
     assert all(
@@ -322,6 +322,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_the_last_good_stat
         ({"critic_steps": 0}, "critic_steps is 0, but takes 1 or more"),
         ({"r1": -1.0}, "r1 is -1, but takes 0 or more"),
         ({"auto_gamma": True}, "auto_gamma needs r1 or r2"),
+        ({"soft_labels": True}, "soft_labels needs class_weight_critic or class_weight_generator"),
     ],
 )
 def test_impossible_games_are_refused_by_name(options: dict[str, Any], message: str) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import stat
 import struct
 import zipfile
 from pathlib import Path
@@ -15,7 +17,7 @@ from safetensors.torch import save_file
 
 from retimbre.core.errors import CheckpointError
 from retimbre.training import checkpoint
-from retimbre.training.checkpoint import Checkpoints
+from retimbre.training.run_checkpoints import Checkpoints
 
 DTYPES = [
     torch.float64,
@@ -350,6 +352,20 @@ def test_every_checkpoint_of_a_run_carries_its_metadata(tmp_path: Path) -> None:
     for path in (checkpoints.last, checkpoints.best, checkpoints.final, checkpoints.at(1)):
         checkpoints.save(path, {"step": 1})
         assert checkpoint.read_header(path).metadata == {"synth": "fm"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no such modes there")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_checkpoint_may_be_read_by_whom_other_new_files_may_be(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    path = tmp_path / "model.safetensors"
+    before = os.umask(umask)
+    try:
+        checkpoint.save(path, {"step": 1}, kind="test", metadata={})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
 def test_the_same_state_is_the_same_file_to_the_byte(tmp_path: Path) -> None:

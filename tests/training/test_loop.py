@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from retimbre.core import random
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError
 from retimbre.training import checkpoint
-from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.ema import ExponentialMovingAverage
 from retimbre.training.journal import Journal, Row, curve, read_journal
 from retimbre.training.loop import Best, FitConfig, FitResult, Progress, Records, Task, Watch, fit
+from retimbre.training.run_checkpoints import Checkpoints
 from retimbre.training.schedule import ScheduleConfig, learning_rate_at, set_learning_rate
 
 SCHEDULE = ScheduleConfig(learning_rate=0.02, shape="cosine", warmup_steps=5)
@@ -234,6 +234,26 @@ def test_a_run_that_crashes_at_any_checkpoint_and_is_run_again_equals_an_unbroke
     assert same(states_in(tmp_path), states_in(unbroken))
 
 
+def test_a_run_that_broke_off_after_its_best_state_goes_on_from_that_one(tmp_path: Path) -> None:
+    # Its weights are those that are exported: a run that went back behind them would call them by an older score.
+    config = dataclasses.replace(CONFIG, validate_every=2, checkpoint_every=10)
+
+    def breaks_off(step: int) -> float:
+        if step == 17:
+            raise KeyboardInterrupt
+        return 1.0
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, task=Scripted(breaks_off, lambda step: -float(step)), config=config)
+    checkpoints = records_in(tmp_path).checkpoints
+    assert checkpoint.load(checkpoints.last)[0]["step"] == 10
+    task = Scripted(lambda step: 1.0, lambda step: 0.0)
+    result = train(tmp_path, task=task, config=dataclasses.replace(config, minutes=1e-6))
+    assert (result.step, result.best) == (17, Best(16, -16.0))
+    assert checkpoints.load_best()["best"] == {"step": 16, "value": -16.0}
+    assert int(checkpoints.load_best()["task"]["weight"]) == 16
+
+
 def test_a_session_too_short_for_one_step_still_makes_one(tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, minutes=1e-9)
     assert [train(tmp_path, config=config).step for _ in range(3)] == [1, 2, 3]
@@ -397,7 +417,7 @@ def illustrated(folder: Path, task: Task[int], steps: int) -> list[tuple[int, bo
     records = records_in(folder)
 
     def illustrate(step: int) -> None:
-        state = records.checkpoints.load_last()
+        state = records.checkpoints.load_newest()
         seen.append((step, state is not None and state["step"] == step))
 
     fit(

@@ -18,10 +18,10 @@ from retimbre.core.errors import RetimbreError
 from retimbre.matching import pairs
 from retimbre.matching.inverter import Inverter, load_inverter
 from retimbre.matching.networks import catalog
-from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.dropout import Dropout
 from retimbre.training.journal import Journal
 from retimbre.training.parallel import World
+from retimbre.training.run_checkpoints import Checkpoints
 from retimbre.workflows.training import fit, run
 from retimbre.workflows.training.fit import train
 

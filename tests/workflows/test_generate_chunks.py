@@ -96,15 +96,34 @@ def test_a_midi_file_is_played_from_its_beginning_to_its_end_to_the_sample(model
 
 def test_what_is_played_follows_the_keys_and_the_tempo(models, tmp_path):
     quick = piece(tmp_path)
-    slow = write_midi(
-        tmp_path / "slow.mid",
-        [tempo(0, 1_000_000)],
-        [e for t in (0, 480, 960) for e in (on(t, 60 + t // 96), off(t + 400, 60 + t // 96))],
-    )
-    for name, midi in {"a": quick, "b": slow}.items():
+
+    def rewritten(name, micros, times, shift=0):
+        """The same piece in ticks that are so many times as long, or other keys."""
+        notes = [
+            event
+            for tick in (0, 480, 960)
+            for event in (
+                on(round(tick * times), 60 + shift + tick // 96),
+                off(round((tick + 400) * times), 60 + shift + tick // 96),
+            )
+        ]
+        return write_midi(tmp_path / f"{name}.mid", [tempo(0, micros)], notes)
+
+    pieces = {
+        "same": rewritten("same", 1_000_000, 0.5),
+        "slow": rewritten("slow", 1_000_000, 1.0),
+        "other": rewritten("other", 500_000, 1.0, shift=1),
+    }
+    heard = {}
+    for name, midi in {"quick": quick, **pieces}.items():
         generate_midi(models["midi"], midi, tmp_path / name)
-    lengths = [len(audiofile.read(next((tmp_path / name).glob("*.wav"))).samples) for name in "ab"]
-    assert lengths == [round((1360 / 960 + 0.1) * RATE), round((2720 / 960 + 0.1) * RATE)]
+        heard[name] = audiofile.read(next((tmp_path / name).glob("*.wav"))).samples
+    assert torch.equal(heard["same"], heard["quick"])
+    assert len(heard["slow"]) == round((2720 / 960 + 0.1) * RATE)
+    length = len(heard["quick"])
+    assert length == len(heard["other"]) == round((1360 / 960 + 0.1) * RATE)
+    assert not torch.allclose(heard["slow"][:length], heard["quick"], atol=1e-3)
+    assert not torch.allclose(heard["other"], heard["quick"], atol=1e-3)
 
 
 def test_a_sound_goes_on_for_so_many_chunks_and_keeps_its_beginning(models, tmp_path, seed_sound):

@@ -12,8 +12,8 @@ import torch
 from retimbre.cli.app import run
 from retimbre.dsp import audiofile
 from retimbre.gan.sounds import load_generator
-from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.journal import read_journal
+from retimbre.training.run_checkpoints import Checkpoints
 from retimbre.workflows.training.fit import train
 
 DEVICES = [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -92,7 +92,7 @@ def test_a_gan_trains_in_bfloat16_goes_on_where_it_was_stopped_and_is_heard(
     run_file, out = tmp_path / "run.toml", tmp_path / "run"
     run_file.write_text(HEAD + networks + TAIL)
     train(run_file, out, overrides=["train.steps=2"], device=device)
-    state = Checkpoints(out / "checkpoints").load_last()
+    state = Checkpoints(out / "checkpoints").load_newest()
     assert state is not None
     assert state["step"] == 2
     manifest = train(run_file, out, device=device)

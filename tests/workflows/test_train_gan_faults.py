@@ -16,7 +16,8 @@ from full_disk import files_end_after
 from retimbre.cli.app import run
 from retimbre.core.errors import CheckpointError, ConfigError, DatasetError
 from retimbre.gan.sounds import load_generator
-from retimbre.training.checkpoint import Checkpoints, read_header
+from retimbre.training.checkpoint import read_header
+from retimbre.training.run_checkpoints import Checkpoints
 from retimbre.training.shipped import shipped_checkpoints
 from retimbre.workflows.training.fit import train
 from retimbre.workflows.training.run import read_run
@@ -196,7 +197,7 @@ def test_labels_that_a_generator_does_not_have_are_refused_with_what_it_has(
 
 
 def state_in(out: Path) -> Mapping[str, object]:
-    state = Checkpoints(out / "checkpoints").load_last()
+    state = Checkpoints(out / "checkpoints").load_newest()
     assert state is not None
     return state
 
@@ -220,7 +221,7 @@ def test_a_full_disk_ends_the_run_with_a_line_and_leaves_the_last_good_state(
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: ")
     assert "last.safetensors: cannot be written" in error
-    assert state_in(tmp_path / "run")["step"] == 2
+    assert state_in(tmp_path / "run")["step"] == 3
     assert not list((tmp_path / "run/checkpoints").glob(".*"))
     assert train(run_file, tmp_path / "run")["finished"]
     same_weights(tmp_path / "run", tmp_path / "unbroken")

@@ -10,7 +10,7 @@ import torch
 from retimbre.core.errors import ConfigError
 from retimbre.gan.sounds import load_generator
 from retimbre.gan.task import GanTask
-from retimbre.training.checkpoint import Checkpoints
+from retimbre.training.run_checkpoints import Checkpoints
 from retimbre.workflows.training.fit import train
 from retimbre.workflows.training.gan import GAN
 from retimbre.workflows.training.gan_run import GanRun
@@ -162,7 +162,7 @@ def test_a_best_state_of_a_smaller_scale_from_an_earlier_session_is_passed_over(
     longer = run_of(run_file, [*small, "growth.steps=[2, 2, 4]"])
     folder = RunFolder(tmp_path / "run")
     GAN.export(longer, folder, {})
-    last = folder.checkpoints.load_last()
+    last = folder.checkpoints.load_newest()
     assert last is not None
     assert last["step"] == 4
     model = load_generator(tmp_path / "run", "raw")

@@ -22,20 +22,23 @@ def whole_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        with failing_by_name(path):
+        with failing_by_name(path, aside):
+            aside.touch()
+            mode = aside.stat().st_mode
             yield aside
-        os.replace(aside, path)
+            aside.chmod(mode)  # some libraries write what nobody else may read
+            os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def failing_by_name(path: Path) -> Iterator[None]:
-    """Has errors of the system that name no file, as that of a full disk, name this one."""
+def failing_by_name(path: Path, aside: Path | None = None) -> Iterator[None]:
+    """Has errors of the system that name no file, as that of a full disk, or the one beside it, name this one."""
     try:
         yield
     except OSError as error:
-        if error.errno is None or error.filename is not None:
+        if error.errno is None or (error.filename is not None and str(error.filename) != str(aside)):
             raise
         raise OSError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -89,8 +92,8 @@ def folder_aside(aside: Path, place: Path) -> Iterator[Path]:
     Errors of the system name that place in its stead: nobody could look into a folder that is gone.
     """
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     try:
+        aside.mkdir(parents=True)
         yield aside
     except OSError as error:
         if str(aside) not in str(error):

@@ -79,8 +79,14 @@ class LossConfig:
         for name, value in dataclasses.asdict(self).items():
             if isinstance(value, int | float):
                 _check_weight(name, value)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuses what does nothing without another setting, or is at odds with one."""
         if self.auto_gamma and not (self.r1 > 0.0 or self.r2 > 0.0):
             raise ConfigError("auto_gamma needs r1 or r2 above 0 to begin with")
+        if self.soft_labels and not (self.class_weight_generator or self.class_weight_critic):
+            raise ConfigError("soft_labels needs class_weight_critic or class_weight_generator above 0")
         if self.reconstruction and self.independent_conditions:
             raise ConfigError(
                 "reconstruction compares generated clips with real ones, but with independent_conditions they are not "

@@ -101,8 +101,9 @@ class Game:
             of_generated = self._asked(ear, generated, claims.wanted)
             scores = of_real.score, of_generated.score
             gather(rows, "critic_loss", self.loss.critic(*scores) + self.game.drift * scores[0].square())
-            gather(rows, "real_score", scores[0].detach())
-            gather(rows, "generated_score", scores[1].detach())
+            # Means over the critics: the band that gamma keeps a margin in is that of one.
+            gather(rows, "real_score", scores[0].detach() / len(self.ears))
+            gather(rows, "generated_score", scores[1].detach() / len(self.ears))
             shown = (real, scores[0]), (generated, scores[1])
             if is_penalized:
                 for name, penalty in self._penalties(ear, *shown, claims).items():
@@ -210,14 +211,17 @@ class Game:
             return penalties.gradient_square_of(scores, features)
         shape = (part.share.total, *features.shape[1:])
         noise = torch.randn(shape, device=self.device)[part.share.rows]
+        place = int(torch.randint(2**62, ()))
 
         # Without autocast: bfloat16 cannot tell two scores this close from each other. And a layer that draws has to
         # draw the same for both.
         def score(near: Float[Tensor, "batch channels ..."]) -> Float[Tensor, " batch"]:
-            devices.restart_random(part.address, "slope", 0)
+            devices.restart_random(part.address, "slope", place)
             return ear.critic(near, labels).score
 
-        return penalties.finite_difference_square(score, features, noise, _DEVIATION)
+        penalty = penalties.finite_difference_square(score, features, noise, _DEVIATION)
+        devices.restart_random(part.address, "after slope", place)  # another one's noise is not this one's
+        return penalty
 
     def _asked(self, ear: Ear, features: Float[Tensor, "batch channels ..."], labels: Labels) -> Verdict:
         """What a critic says, in float32."""

@@ -19,7 +19,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ from retimbre.core.files import whole_file
 
 FORMAT = "retimbre-checkpoint"
 VERSION = 1
-TRAINING_KIND = "training"
 
 # An optimizer nests about five deep. The limit keeps a hostile header from exhausting Python's stack.
 _MAX_DEPTH = 64
@@ -50,8 +48,6 @@ _LAYOUTS = {
 
 # How the formats that PyTorch pickles into begin: a zip archive, or a bare pickle of protocol 2 and later.
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
-
-_SNAPSHOT_NAME = re.compile(r"step-(\d{8,})\.safetensors")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,48 +130,6 @@ def named_tensors(state: Mapping[str, object]) -> dict[str, Shaped[Tensor, "..."
     tensors: dict[str, Tensor] = {}
     _describe(state, "", tensors)
     return tensors
-
-
-@dataclasses.dataclass(frozen=True)
-class Checkpoints:
-    """The checkpoints of one run: their folder, and the metadata that each of them carries."""
-
-    folder: Path
-    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def last(self) -> Path:
-        """The newest state, from which the run is continued."""
-        return self.folder / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """The state with the best validation so far."""
-        return self.folder / "best.safetensors"
-
-    @property
-    def final(self) -> Path:
-        """The state at the end of training: all steps made, or patience lost."""
-        return self.folder / "final.safetensors"
-
-    def at(self, step: int) -> Path:
-        """The snapshot taken after a step."""
-        return self.folder / f"step-{step:08d}.safetensors"
-
-    def snapshots(self) -> dict[int, Path]:
-        """The snapshots that exist, by step, in order."""
-        found = (
-            (_SNAPSHOT_NAME.fullmatch(path.name), path) for path in self.folder.glob("step-*.safetensors")
-        )
-        return dict(sorted((int(match[1]), path) for match, path in found if match))
-
-    def save(self, path: Path, state: Mapping[str, object]) -> None:
-        """Writes a state of the run to one of the paths above."""
-        save(path, state, kind=TRAINING_KIND, metadata=self.metadata)
-
-    def load_last(self) -> dict[str, Any] | None:
-        """The newest state, or None where the run has none yet. Raises CheckpointError as `load` does."""
-        return load(self.last, kind=TRAINING_KIND)[0] if self.last.exists() else None
 
 
 def _settle_header(path: Path) -> None:

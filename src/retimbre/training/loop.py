@@ -25,9 +25,9 @@ from typing import Any, Generic, Literal
 
 from retimbre.core.errors import CheckpointError, ConfigError, RetimbreError, near_miss
 from retimbre.training import checkpoint, devices
-from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.journal import Journal, Readings
 from retimbre.training.parallel import ALONE, World
+from retimbre.training.run_checkpoints import Checkpoints
 from retimbre.training.task import Batch, Task
 
 StopReason = Literal["steps", "patience", "minutes"]
@@ -205,10 +205,10 @@ def fit(
 
 def _resume(run: _Run[Any]) -> None:
     """Takes up the state of the last checkpoint, if there is one."""
-    state = run.records.checkpoints.load_last()
+    state = run.records.checkpoints.load_newest()
     if state is None:
         return
-    path = run.records.checkpoints.last
+    path = run.records.checkpoints.newest
     try:
         begun_seed = state["seed"]
         run.step, run.seconds, run.num_stale = state["step"], state["seconds"], state["num_stale"]
@@ -245,7 +245,7 @@ def _log(run: _Run[Any]) -> None:
 
 
 def _validate(run: _Run[Batch], validation: Sequence[Batch]) -> None:
-    """Measures the task on held-out data, when that is due, and keeps its state if it is the best so far."""
+    """Measures the task on held-out data, when that is due, and takes note of the best so far."""
     config = run.config
     if not run.is_due(config.validate_every, last_too=True):
         return
@@ -264,7 +264,6 @@ def _validate(run: _Run[Batch], validation: Sequence[Batch]) -> None:
     counts = run.step > config.best_after
     if counts and _is_better(values[config.monitor], run.best, config):
         run.best, run.num_stale = Best(run.step, values[config.monitor]), 0
-        run.save(run.records.checkpoints.best)
     else:
         run.num_stale += counts
 
@@ -300,11 +299,12 @@ def _reason_to_stop(run: _Run[Any], session_s: float) -> StopReason | None:
 
 
 def _save(run: _Run[Any], reason: StopReason | None) -> None:
-    """Writes the checkpoints that are due, `last` at the end: whatever it promises then exists."""
+    """Writes the checkpoints that are due, those to go on from at the end: whatever they promise then exists."""
     checkpoints = run.records.checkpoints
     wanted = {
         checkpoints.at(run.step): run.is_due(run.config.keep_every),
         checkpoints.final: reason in ("steps", "patience"),
+        checkpoints.best: run.best is not None and run.best.step == run.step,
         checkpoints.last: reason is not None or run.is_due(run.config.checkpoint_every),
     }
     run.save(*(path for path, is_wanted in wanted.items() if is_wanted))

@@ -18,12 +18,12 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
     shipped = shipped_checkpoints()
     if path.is_dir() and (path / MODEL_FILE).is_file():
         return path / MODEL_FILE
-    if path.is_dir():
-        raise CheckpointError(f"{path}: has no {MODEL_FILE}; is it a run folder whose training has begun?")
     if path.is_file():
         return path
-    if str(name_or_path) in shipped:
+    if str(name_or_path) in shipped:  # even beside a folder of that name, say of the sounds that it made
         return shipped[str(name_or_path)]
+    if path.is_dir():
+        raise CheckpointError(f"{path}: has no {MODEL_FILE}; is it a run folder whose training has begun?")
     raise CheckpointError(
         f"there is no model {str(name_or_path)!r}: no such file; {near_miss(str(name_or_path), shipped)}"
     )

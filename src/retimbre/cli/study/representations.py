@@ -15,7 +15,7 @@ def representations(
     budget: Annotated[
         Literal["smoke", "cpu", "gpu"],
         typer.Option(
-            "--budget", help="Half an hour on two cores, four hours on two cores, or 34 hours of a GPU."
+            "--budget", help="Half an hour or two and a quarter on two cores, or 33 hours of a GPU."
         ),
     ] = "smoke",
     models: Annotated[

@@ -92,7 +92,7 @@ class Ensemble:
         fixed = one_class(self.player, self.labels, len(notes))
         told = {name: [dict(note.classes)[name] for note in notes] for name, _ in notes[0].classes}
         latents = torch.stack([self.latent(note) for note in notes])
-        audio = self.player.play(latents, fixed | told, [note.number for note in notes])
+        audio = self.player.play(latents, fixed | told, [f"sound {note.number}" for note in notes])
         return [HeldClip(samples, self.player.sounds.sample_rate) for samples in audio]
 
 

@@ -6,8 +6,8 @@
         generate.json              the model, the labels, levels and times, for programs
 
 All files are made in a folder beside their places and moved there when the last one is complete, the manifest after
-all others. So a run that was interrupted leaves what was there before; and one that replaces an earlier one (`force`)
-also takes away those sounds of the earlier one that it does not have itself.
+all others. So a run that breaks off while sounds are made leaves what was there before; and one that replaces an
+earlier one (`force`) also takes away, at the very end, those sounds of the earlier one that it does not have itself.
 
 Generated notes have a peak of about 1, and some are beyond it, where integers and loudspeakers end. Such a sound is
 turned down to a peak of 1, which its entry in the manifest says (`gain`), and never clipped. `normalize = "peak"`
@@ -156,7 +156,7 @@ def leveled(
     largest = float(peak(samples))
     if largest == 0.0 or (normalize == "none" and largest <= 1.0):
         return samples, 1.0
-    # A quotient is exactly 1 where the sample is the peak; a product with 1 / peak may be more.
+    # A quotient is exactly 1 where the sample is the peak; a product with 1 / peak may fall short.
     return samples / largest, 1.0 / largest
 
 
@@ -203,20 +203,19 @@ def staged(out: Path) -> Iterator[Path]:
         with folder_aside(out / f".generate.{os.getpid()}.part", out) as aside:
             yield aside
             names = sorted(path.name for path in aside.iterdir())
-            _remove_earlier(out, keep=set(names))
+            stale = _listed(out / MANIFEST_FILE) - set(names)
+            (out / MANIFEST_FILE).unlink(missing_ok=True)  # one that is there is true at any moment
             for name in sorted(names, key=lambda name: name == MANIFEST_FILE):
                 os.replace(aside / name, out / name)
+            _remove(out, stale)
     finally:
-        if is_new and not any(out.iterdir()):
+        if is_new and out.is_dir() and not any(out.iterdir()):
             out.rmdir()
 
 
-def _remove_earlier(out: Path, keep: set[str]) -> None:
-    """Takes away what an earlier run's manifest lists and this one does not replace."""
-    earlier = _listed(out / MANIFEST_FILE)
-    (out / MANIFEST_FILE).unlink(missing_ok=True)
-    for name in earlier - keep:
-        # A manifest may have been edited: nothing outside of the folder is touched.
+def _remove(out: Path, names: set[str]) -> None:
+    """Takes away files that a manifest lists. It may have been edited: nothing outside of the folder is touched."""
+    for name in names:
         if Path(name).name == name and (out / name).is_file():
             (out / name).unlink()
 

@@ -99,7 +99,9 @@ def chosen_latents(
 def _rows(choice: LatentChoice, num_saved: int) -> Sequence[int]:
     for row in choice.rows:
         if not -num_saved <= row < num_saved:
-            raise ConfigError(f"{choice.file}: has no row {row}; takes 0 to {num_saved - 1}")
+            raise ConfigError(
+                f"{choice.file}: has no row {row}; takes 0 to {num_saved - 1}, or -1 to -{num_saved} from its end"
+            )
     return [row % num_saved for row in choice.rows] or range(num_saved)
 
 

@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from retimbre.core.errors import ConfigError
+from retimbre.core.errors import ConfigError, near_miss
 
 PathKind = Literal["linear", "spherical", "sphere"]
 Way = Callable[
@@ -103,6 +103,8 @@ def path(
         raise ConfigError("the two latents are the same, so there is no path between them")
     if kind == "sphere":
         return sphere(first, second, steps)
+    if kind not in WAYS:
+        raise ConfigError(f"there is no path {kind!r}; {near_miss(kind, [*WAYS, 'sphere'])}")
     if steps < 2:
         raise ConfigError(f"steps is {steps}, but a path takes 2 or more")
     return WAYS[kind](first, second, torch.linspace(0.0, 1.0, steps))

@@ -32,8 +32,8 @@ from retimbre.training.shipped import find_checkpoint
 ONE = 1
 MANY = 16
 
-# 180 dB above the peak that is learned. Squares of samples within it can be added up without overflow.
-_LARGEST = 1e9
+LARGEST = 1e9
+"""What a sample may be: 180 dB above the peak that is learned. Squares within it can be added up without overflow."""
 
 Asked = Mapping[str, Sequence[str]]
 """For each attribute of a generator, the class of each sound."""
@@ -63,26 +63,32 @@ class Player:
     made_s: float = 0.0
 
     def play(
-        self, latents: Float[Tensor, "count latent"], asked: Asked, numbers: Sequence[int] | None = None
+        self,
+        latents: Float[Tensor, "count latent"],
+        asked: Asked,
+        names: Sequence[str] | None = None,
+        told: Mapping[str, Tensor] | None = None,
     ) -> Float[Tensor, "count samples"]:
         """Sounds of latents, computed together, on the CPU.
 
         Args:
             latents: A row per sound.
             asked: For each attribute the class of each sound.
-            numbers: What an error calls the sounds by; from 0 on if left out.
+            names: What an error calls the sounds; `sound 0` and so on if left out.
+            told: Conditions beside classes, a row per sound.
 
         Raises:
-            AudioError: A sound is NaN, infinite or immense: latents or weights are nothing that training leads to.
+            AudioError: A sound is NaN, infinite or immense: what it is told, latents or weights are nothing that
+                training leads to.
         """
         started = time.perf_counter()
-        labels = self.sounds.labels(len(latents), asked)
+        labels = self.sounds.labels(len(latents), asked) | dict(told or {})
         with torch.inference_mode():
             there = {name: each.to(self.device) for name, each in labels.items()}
             audio = self.sounds(latents.to(self.device), there).float().cpu()
         self.spent_s += time.perf_counter() - started
         self.made_s += audio.numel() / self.sounds.sample_rate
-        self._check(audio, asked, numbers or range(len(audio)))
+        self._check(audio, asked, names or [f"sound {number}" for number in range(len(audio))])
         return audio.clone()  # a copy outside of inference mode may be changed in place
 
     def play_all(
@@ -92,7 +98,7 @@ class Player:
         for start in range(0, len(latents), at_once):
             rows = slice(start, start + at_once)
             some = {name: values[rows] for name, values in asked.items()}
-            yield self.play(latents[rows], some, range(len(latents))[rows])
+            yield self.play(latents[rows], some, [f"sound {number}" for number in range(len(latents))[rows]])
 
     def facts(self) -> dict[str, Any]:
         """What names the model, and how fast it played, as JSON values."""
@@ -108,15 +114,15 @@ class Player:
             "real_time_factor": round(self.made_s / self.spent_s, 3) if self.spent_s > 0.0 else None,
         }
 
-    def _check(self, audio: Float[Tensor, "count samples"], asked: Asked, numbers: Sequence[int]) -> None:
+    def _check(self, audio: Float[Tensor, "count samples"], asked: Asked, names: Sequence[str]) -> None:
         """Refuses sounds that no program could write or play."""
         for row, largest in enumerate(audio.abs().amax(dim=1).tolist()):
             # Of NaN every comparison is false.
-            if not largest <= _LARGEST:
+            if not largest <= LARGEST:
                 labels = ", ".join(f"{name} {values[row]}" for name, values in asked.items())
                 raise AudioError(
-                    f"{self.name}: sound {numbers[row]}{f' ({labels})' if labels else ''} comes out with a peak of"
-                    f" {largest:g}; its latent or the weights are nothing that training leads to"
+                    f"{self.name}: {names[row]}{f' ({labels})' if labels else ''} comes out with a peak of"
+                    f" {largest:g}; its latent, what it is told or the weights are nothing that training leads to"
                 )
 
 

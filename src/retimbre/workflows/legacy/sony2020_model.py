@@ -204,7 +204,7 @@ def _loss(model: ModelTable, batch_size: int) -> Table:
         "drift": model.epsilonD,
         "class_weight_generator": model.weightConditionG / batch_size if model.ac_gan else 0.0,
         "class_weight_critic": model.weightConditionD / batch_size if model.ac_gan else 0.0,
-        "soft_labels": model.soft_labels,
+        "soft_labels": model.ac_gan and model.soft_labels,
     }
 
 

@@ -37,8 +37,7 @@ from retimbre.matching.label_task import ClassBatch, LabelTask, commonest
 from retimbre.matching.networks.catalog import num_trainable
 from retimbre.matching.pairs import HELD_OUT, FileSource, NoteRange, PairSource
 from retimbre.synth.catalog import find_synth
-from retimbre.training import checkpoint, devices
-from retimbre.training.checkpoint import TRAINING_KIND
+from retimbre.training import devices
 from retimbre.training.share import Share
 from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.dataset.plan import plan_from_header
@@ -250,9 +249,7 @@ def _warm_up(autoencoder: LabelAutoencoder, name_or_path: str) -> None:
 
 def export(config: MatchingRun, folder: RunFolder, facts: dict[str, Any]) -> LabelAutoencoder:
     """Writes the autoencoder: the average of the weights at the best validation, else at the last saved state."""
-    checkpoints = folder.checkpoints
-    path = checkpoints.best if checkpoints.best.exists() else checkpoints.last
-    state, _ = checkpoint.load(path, kind=TRAINING_KIND)
+    state = folder.checkpoints.load_best()
     autoencoder = LabelAutoencoder(autoencoder_config(config))
     task = LabelTask(autoencoder, config.update_config(), torch.device("cpu"))
     task.load_state_dict(state["task"])

@@ -11,7 +11,6 @@ from retimbre.core.errors import CheckpointError, ConfigError
 from retimbre.gan.basis.task import BasisBatch, BasisTask
 from retimbre.representation.learned_basis import KIND, Basis, find_basis, load_basis
 from retimbre.training import checkpoint, devices
-from retimbre.training.checkpoint import TRAINING_KIND
 from retimbre.workflows.training.basis_clips import STATE_SHAPE, clips_of, to_device, validation_batches
 from retimbre.workflows.training.basis_run import BasisRun
 from retimbre.workflows.training.census import TrainingCensus
@@ -62,9 +61,7 @@ def facts(config: BasisRun) -> dict[str, Any]:
 
 def export(config: BasisRun, folder: RunFolder, facts: dict[str, Any]) -> Basis:
     """Writes the basis: the average of the weights at the best validation, else at the last saved state."""
-    checkpoints = folder.checkpoints
-    path = checkpoints.best if checkpoints.best.exists() else checkpoints.last
-    state, _ = checkpoint.load(path, kind=TRAINING_KIND)
+    state = folder.checkpoints.load_best()
     task = BasisTask(
         Basis(config.task.basis), config.task, config.update_config(), torch.device("cpu"), STATE_SHAPE
     )

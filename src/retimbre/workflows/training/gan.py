@@ -23,8 +23,7 @@ from retimbre.gan.sounds import (
 from retimbre.gan.task import ClipBatch, GanTask
 from retimbre.representation.base import Representation
 from retimbre.representation.standardized import Per, Statistics, fit_statistics
-from retimbre.training import checkpoint, devices
-from retimbre.training.checkpoint import TRAINING_KIND
+from retimbre.training import devices
 from retimbre.training.ema import ExponentialMovingAverage
 from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.training.gan_checks import check_conditions, check_labels, check_networks
@@ -128,10 +127,7 @@ def export(config: GanRun, folder: RunFolder, facts: dict[str, Any]) -> Generato
 
     Of networks that grow, the best state is one of the last scale; a run that has not come as far has none.
     """
-    checkpoints = folder.checkpoints
-    state, _ = checkpoint.load(checkpoints.last, kind=TRAINING_KIND)
-    if state["best"] is not None and state["best"]["step"] > config.fit_config().best_after:
-        state, _ = checkpoint.load(checkpoints.best, kind=TRAINING_KIND)
+    state = folder.checkpoints.load_best(after=config.fit_config().best_after)
     trained = state["task"]
     sounds = saved_sounds(config.task, trained["classes"], trained["statistics"])
     average = ExponentialMovingAverage(sounds.network, decay=config.train.ema_decay)

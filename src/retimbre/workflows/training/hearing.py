@@ -7,7 +7,6 @@ several runs to share. A rehearsal writes nothing, so it fits to a handful of pa
 """
 
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -15,8 +14,6 @@ from retimbre.listening.base import Embedder, FittedEmbedder
 from retimbre.matching.embedded import FIT_CLIPS, EmbeddedSource, fit_embedder
 from retimbre.matching.inverter import Inverter
 from retimbre.matching.source import Source
-from retimbre.training import checkpoint
-from retimbre.training.checkpoint import TRAINING_KIND
 from retimbre.workflows.training.kind import Session
 from retimbre.workflows.training.matching_run import MatchingRun
 from retimbre.workflows.training.run import RunFolder
@@ -58,10 +55,7 @@ def fit(config: MatchingRun, session: Session, embedder: FittedEmbedder, source:
 
 def learned_before(folder: Path) -> dict[str, Tensor]:
     """What the embedder of a run that was begun had learned; empty if there is no such run."""
-    path = RunFolder(folder).checkpoints.last
-    if not path.exists():
-        return {}
-    state: dict[str, Any] = checkpoint.load(path, kind=TRAINING_KIND)[0]
+    state = RunFolder(folder).checkpoints.load_newest() or {}
     weights = state.get("task", {}).get("inverter", {})
     prefix = "front_end."
     return {name.removeprefix(prefix): each for name, each in weights.items() if name.startswith(prefix)}

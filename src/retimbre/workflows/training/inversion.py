@@ -13,8 +13,7 @@ from retimbre.matching.networks.catalog import num_trainable
 from retimbre.matching.pairs import FileSource
 from retimbre.matching.source import PairBatch, Source
 from retimbre.matching.task import InversionTask
-from retimbre.training import checkpoint, devices
-from retimbre.training.checkpoint import TRAINING_KIND
+from retimbre.training import devices
 from retimbre.training.parallel import World
 from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.dataset.fits import first_misfit
@@ -195,9 +194,7 @@ def heard(config: MatchingRun) -> Recordings | None:
 
 def export(config: MatchingRun, folder: RunFolder, facts: dict[str, Any]) -> Inverter:
     """Writes the inverter: the average of the weights at the best validation, else at the last saved state."""
-    checkpoints = folder.checkpoints
-    path = checkpoints.best if checkpoints.best.exists() else checkpoints.last
-    state, _ = checkpoint.load(path, kind=TRAINING_KIND)
+    state = folder.checkpoints.load_best()
     task = InversionTask(Inverter(inverter_config(config)), config.update_config(), torch.device("cpu"))
     task.load_state_dict(state["task"])
     with task.average.applied():

@@ -10,8 +10,7 @@ from retimbre.core.config import dump
 from retimbre.core.errors import CheckpointError
 from retimbre.listening.listener import Listener, load_listener, save_listener
 from retimbre.listening.listener_task import LabelledNotes, ListenerTask
-from retimbre.training import checkpoint, devices
-from retimbre.training.checkpoint import TRAINING_KIND
+from retimbre.training import devices
 from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.training.kind import Kind, Prepared, Session
 from retimbre.workflows.training.listener_run import ListenerRun
@@ -66,9 +65,7 @@ def facts(config: ListenerRun) -> dict[str, Any]:
 
 def export(config: ListenerRun, folder: RunFolder, facts: dict[str, Any]) -> Listener:
     """Writes the listener: the average of the weights at the best validation, else at the last saved state."""
-    checkpoints = folder.checkpoints
-    path = checkpoints.best if checkpoints.best.exists() else checkpoints.last
-    state, _ = checkpoint.load(path, kind=TRAINING_KIND)
+    state = folder.checkpoints.load_best()
     task = ListenerTask(Listener(config.task), config.update_config(), torch.device("cpu"))
     task.load_state_dict(state["task"])
     with task.average.applied():

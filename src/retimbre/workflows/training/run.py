@@ -23,9 +23,9 @@ from typing import Any
 from retimbre.core.config import apply_overrides, build, dump, read_run_file, write_toml
 from retimbre.core.errors import ConfigError, ExistsError, near_miss
 from retimbre.core.files import free_files
-from retimbre.training.checkpoint import Checkpoints
 from retimbre.training.journal import Journal, TensorBoard
 from retimbre.training.loop import Records
+from retimbre.training.run_checkpoints import Checkpoints
 from retimbre.training.shipped import MODEL_FILE
 from retimbre.workflows.legacy.sony2020 import is_sony2020, translate
 from retimbre.workflows.training.basis_run import BasisRun

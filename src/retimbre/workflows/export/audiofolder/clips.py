@@ -177,7 +177,7 @@ class GeneratedClips(Clips):
         """See `Clips`."""
         asked = {name: values[number : number + 1] for name, values in self._asked.items()}
         row = self._latents[number : number + 1]
-        return self._player.play(row, asked, [number])[0], self._player.sounds.sample_rate
+        return self._player.play(row, asked, [f"sound {number}"])[0], self._player.sounds.sample_rate
 
 
 def open_source(source: str, count: int, seed: int, device: str, out: Path) -> Clips:

@@ -27,11 +27,11 @@ from retimbre.gan.sounds import SoundGenerator, load_generator
 from retimbre.training.devices import pick_device
 from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.generate.envelope.curve import Curve, Stages, Wanted
+from retimbre.workflows.generate.player import LARGEST
 from retimbre.workflows.legacy import neurosynth
 from retimbre.workflows.legacy.neurosynth_networks import ATTACKS, RELEASES, SUSTAINS, NeuroSynthGenerator
 
 _BLOCK_SAMPLES = 1 << 16
-_LARGEST = 1e9  # 180 dB above full scale
 
 
 @final
@@ -80,7 +80,7 @@ class Shaper(abc.ABC):
         """
         with torch.inference_mode():
             made = self._shaped(stretch).float().cpu()
-        if not float(made.abs().max()) <= _LARGEST:  # of NaN every comparison is false
+        if not float(made.abs().max()) <= LARGEST:  # of NaN every comparison is false
             raise AudioError(f"{self.name}: what it makes of the sound is not finite, or immense")
         return made.clone()
 

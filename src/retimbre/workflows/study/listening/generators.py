@@ -76,7 +76,7 @@ class GeneratedSounds(System):
         """See `System`; a sound is made alone, so that it does not depend on the others."""
         row = self.items.index(key)
         classes = {name: values[row : row + 1] for name, values in self.asked.items()}
-        samples = self.player.play(self.latents[row : row + 1], classes, [row])[0]
+        samples = self.player.play(self.latents[row : row + 1], classes, [f"sound {row}"])[0]
         return cut_to(samples, self.player.sounds.sample_rate, seconds, self.remarks.get(key, ()))
 
 

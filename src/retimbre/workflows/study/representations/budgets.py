@@ -5,7 +5,7 @@ of what it is worth, and a network that sees four times as many clips in a minut
 seconds of one core that the process itself takes, so that a busy machine is no handicap; on a GPU it is wall time.
 
     smoke   half an hour on two cores: whether everything runs; figures mean little
-    cpu     within four hours on two cores: twelve pitches of a quarter of a second
+    cpu     two hours and a quarter on two cores: twelve pitches of a quarter of a second
     gpu     notes of a second over five octaves, twenty minutes of a GPU for each training
 """
 
@@ -100,8 +100,8 @@ BUDGETS: dict[str, Budget] = {
     "cpu": Budget(
         name="cpu",
         size="short",
-        train_s=390.0,
-        trial_s=45.0,
+        train_s=320.0,
+        trial_s=40.0,
         num_trials=3,
         num_seeds=2,
         test_clips=1024,

@@ -75,7 +75,7 @@ class Contestant:
                 "steps": total,
                 "threads": 1,
                 "ema_decay": max(0.0, 1.0 - _AVERAGED_SHARE / total),
-                "validate_every": max(1, total // _VALIDATIONS),
+                "validate_every": -(-total // _VALIDATIONS),
                 "checkpoint_every": max(1, total // 10),
                 "log_every": max(1, total // 100),
             },

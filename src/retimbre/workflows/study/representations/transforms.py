@@ -1,11 +1,12 @@
 """What the contestants generate: the representations of the comparison, each with settings for short and long clips.
 
-A network that generates sound may generate samples, spectra in several coordinates, mel or constant-Q bands. Which
-of them it learns best is the question of the study, so settings are chosen for the answers to be about representations
+A network that generates sound may generate samples, spectra in several coordinates, mel or constant-Q bands. Which of
+them it learns best is the question of the study, so settings are chosen for the answers to be about representations
 and not about numbers that happened to be given to one of them. All short-time transforms have the same frames. The
-constant-Q ones have as many rows as these have bins; their frames follow from the widest band. And every bin of every
-representation is scaled by its own mean and deviation over the training clips, without cutting anything off: a network
-then sees values of one size whatever they stand for. System C, whose comparison this repeats, scaled nothing.
+constant-Q ones have bins of their own, an octave evenly divided; their frames follow from the widest band. And every
+bin of every representation is scaled by its own mean and deviation over the training clips, without cutting anything
+off: a network then sees values of one size whatever they stand for. System C, whose comparison this repeats, scaled
+nothing.
 
 Not scaled are samples, which have one size by nature.
 
