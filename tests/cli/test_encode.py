@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from retimbre.data.dataset import RecordedSet
 from retimbre.representation.catalog import representation
@@ -36,13 +37,23 @@ def test_settings_and_rate_reach_the_representation(run, tmp_path, tone):
     assert (result["sample_rate"], result["shape"]) == (8000, [1, 1, 64, 63])
 
 
-def test_features_beyond_the_memory_are_one_line_and_status_1(run, tmp_path, tone, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "whose"),
+    [
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 93889622800 bytes"),
+            "there is",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 88.00 GiB. GPU 0 has"), "the GPU has"),
+    ],
+)
+def test_features_beyond_the_memory_are_one_line_and_status_1(run, tmp_path, tone, monkeypatch, error, whose):
     def too_much(*_, **__):
-        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 93889622800 bytes")
+        raise error
 
     monkeypatch.setattr("retimbre.representation.spectral.stft", too_much)
     status, _, err = run("encode", tone, "--representation", "stft", "--out", tmp_path / "a.npz")
-    assert (status, err) == (1, "error: this takes more memory than there is\n")
+    assert (status, err) == (1, f"error: this takes more memory than {whose}\n")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from retimbre.core.errors import CheckpointError
+from retimbre.training.run_checkpoints import FOLDER, Checkpoints
 from retimbre.training.shipped import MODEL_FILE, find_checkpoint, shipped_checkpoints
 
 
@@ -17,6 +18,18 @@ def test_a_folder_of_sounds_does_not_stand_before_the_shipped_model_of_its_name(
     # One that holds a model is meant.
     (tmp_path / "envelope" / MODEL_FILE).touch()
     assert find_checkpoint("envelope") == Path("envelope") / MODEL_FILE
+
+
+def test_a_run_that_broke_off_is_its_best_state_if_that_can_stand_for_the_model(tmp_path: Path) -> None:
+    generator = Checkpoints(tmp_path / "gan" / FOLDER, {"run": {"task": {"kind": "gan"}}})
+    generator.save(generator.last, {"step": 3})
+    assert find_checkpoint(tmp_path / "gan") == generator.last
+    generator.save(generator.best, {"step": 2})
+    assert find_checkpoint(tmp_path / "gan") == generator.best
+    inverter = Checkpoints(tmp_path / "inverter" / FOLDER, {"run": {"task": {"kind": "inversion"}}})
+    inverter.save(inverter.last, {"step": 3})
+    with pytest.raises(CheckpointError, match="its training broke off; `retimbre train` goes on"):
+        find_checkpoint(tmp_path / "inverter")
 
 
 def test_a_folder_without_a_model_and_a_name_of_none_are_refused_with_what_is_meant(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -17,9 +18,10 @@ from retimbre.cli.app import run
 from retimbre.core.errors import CheckpointError, ConfigError, DatasetError
 from retimbre.gan.sounds import load_generator
 from retimbre.training.checkpoint import read_header
-from retimbre.training.run_checkpoints import Checkpoints
+from retimbre.training.run_checkpoints import Checkpoints, kind_of_model
 from retimbre.training.shipped import shipped_checkpoints
-from retimbre.workflows.training.fit import train
+from retimbre.workflows.training.fit import rehearse, train
+from retimbre.workflows.training.kind import Session
 from retimbre.workflows.training.run import read_run
 
 TINY = """
@@ -223,8 +225,54 @@ def test_a_full_disk_ends_the_run_with_a_line_and_leaves_the_last_good_state(
     assert "last.safetensors: cannot be written" in error
     assert state_in(tmp_path / "run")["step"] == 3
     assert not list((tmp_path / "run/checkpoints").glob(".*"))
+    # What there is can be heard, and says what it is of.
+    assert (
+        run(["generate", "random", str(tmp_path / "run"), "--count", "1", "--out", str(tmp_path / "made")])
+        == 0
+    )
+    assert load_generator(tmp_path / "run").facts["step"] == 3
     assert train(run_file, tmp_path / "run")["finished"]
     same_weights(tmp_path / "run", tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize("weights", ["average", "raw"])
+def test_every_state_of_a_run_is_a_generator_with_its_facts(
+    weights: Literal["average", "raw"], run_file: Path, tmp_path: Path
+) -> None:
+    train(run_file, tmp_path / "run", overrides=["train.keep_every=2", "train.validate_every=6"])
+    checkpoints = Checkpoints(tmp_path / "run/checkpoints")
+    at_end, of_run = load_generator(checkpoints.last, weights), load_generator(tmp_path / "run", weights)
+    latents, labels = of_run.draw_latents(2, seed=0), of_run.labels(2, {"pitch": [60, 63]})
+    with torch.no_grad():
+        assert torch.equal(at_end(latents, labels), of_run(latents, labels))
+        early = load_generator(checkpoints.at(2), weights)
+        assert not torch.equal(early(latents, labels), of_run(latents, labels))
+    assert (early.facts["step"], early.facts["seed"]) == (2, 1)
+    assert early.facts["data"] == of_run.facts["data"]
+    assert early.facts["census"] == of_run.facts["census"]
+    assert kind_of_model(checkpoints.at(2)) == "generator"
+
+
+def test_a_state_that_does_not_say_what_it_is_of_is_refused(tmp_path: Path) -> None:
+    Checkpoints(tmp_path).save(tmp_path / "state.safetensors", {"step": 1})
+    with pytest.raises(CheckpointError, match="a checkpoint of kind 'training'; takes 'generator'"):
+        load_generator(tmp_path / "state.safetensors")
+
+
+@pytest.mark.parametrize("overrides", [["data.instruments=1"], ["data.validation_clips=1"]])
+def test_a_run_without_clips_to_be_validated_by_is_refused_before_it_takes_its_folder(
+    overrides: list[str], run_file: Path, tmp_path: Path
+) -> None:
+    for attempt in (train, rehearsed):
+        with pytest.raises((ConfigError, DatasetError), match=r"held out|no notes in its part 'valid'"):
+            attempt(run_file, tmp_path / "run", overrides=overrides)
+    assert not (tmp_path / "run").exists()
+    # One that is not validated takes none.
+    assert train(run_file, tmp_path / "other", overrides=[*overrides, "train.validate_every=0"])["finished"]
+
+
+def rehearsed(run_file: Path, out: Path, *, overrides: list[str]) -> dict[str, Any]:
+    return rehearse(read_run(run_file, overrides), Session(out))
 
 
 def same_weights(left: Path, right: Path) -> None:

@@ -147,7 +147,11 @@ def test_a_run_that_has_not_come_to_the_last_scale_gives_its_last_state_and_says
     assert manifest["best_step"] == manifest["step"] == 3
     assert manifest["stage"] == {"scale": 1, "scales": 3, "fade": 0.0}
     assert manifest["validation"].keys() == {"kad"}
-    assert not Checkpoints(tmp_path / "run/checkpoints").best.exists()
+    checkpoints = Checkpoints(tmp_path / "run/checkpoints")
+    assert not checkpoints.best.exists()
+    # A state is a generator that has grown as far.
+    state = load_generator(checkpoints.last)
+    assert state.stage == load_generator(tmp_path / "run").stage
     model = load_generator(tmp_path / "run")
     assert model.stage is not None
     assert model.stage.scale == 1

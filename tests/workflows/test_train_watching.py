@@ -194,6 +194,9 @@ def test_a_rehearsal_tells_steps_with_and_without_penalty_and_memory(run_file: P
     assert told["parameters"] < told["critic_parameters"][0] * 3
     # PyTorch alone takes 100 MB, and nothing here takes 100 GB.
     assert 100 < told["peak_memory_mb"] < 100_000
+    # A rehearsal makes a handful of the clips; a million more of 256 samples in 16 bits are 512 MB.
+    more = rehearse(gan_run(run_file, "data.notes=1000040"), Session(tmp_path / "run", "cpu"))
+    assert more["peak_memory_mb"] >= told["peak_memory_mb"] + 511
     assert not (tmp_path / "run").exists()
 
 

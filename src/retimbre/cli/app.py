@@ -16,6 +16,7 @@ A command returns nothing. To fail, it lets an error of `retimbre.core.errors` t
 exit status: 2 for the user's mistake, 1 for anything else.
 """
 
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -53,6 +54,9 @@ GROUPS: dict[str, ModuleType] = {
 # What a shell reports for a program that Ctrl-C ended: 128 and the number of the signal.
 INTERRUPTED = 130
 
+# What torch says when it gets no more: of the processor's memory, and of a GPU's.
+_NO_MEMORY = re.compile("allocate memory|out of memory")
+
 # Columns that the help takes on a terminal that has them.
 HELP_WIDTH = 100
 
@@ -84,10 +88,10 @@ def run(arguments: Sequence[str]) -> int:
     except (RetimbreError, OSError) as error:
         return console.fail(str(error), status=1)
     except (MemoryError, RuntimeError) as error:
-        # torch has no exception of its own for this.
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+        if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
             raise
-        return console.fail("this takes more memory than there is", status=1)
+        whose = "the GPU has" if "CUDA" in str(error) else "there is"
+        return console.fail(f"this takes more memory than {whose}", status=1)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:

@@ -18,13 +18,14 @@ without it the first one is meant. A range is written into the type, `Annotated[
 `__post_init__` with a ValueError.
 """
 
+import contextlib
 import dataclasses
 import enum
 import json
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -60,9 +61,21 @@ def build(cls: type[Config], table: Any, where: str) -> Config:
             raise ConfigError(f"{_place(where)} needs the option {name!r}")
     values = {name: _value(hints[name], value, where, name) for name, value in table.items()}
     try:
-        return cls(**values)
+        with named(where):
+            return cls(**values)
     except ValueError as error:
         raise ConfigError(f"{_place(where)} {error}") from error
+
+
+@contextlib.contextmanager
+def named(where: str) -> Iterator[None]:
+    """Has refusals say which table of a run file they are about, if they do not begin with one."""
+    try:
+        yield
+    except ConfigError as error:
+        if not where or str(error).startswith("["):
+            raise
+        raise type(error)(f"{_place(where)} {error}") from error
 
 
 def dump(config: Any) -> dict[str, Any]:

@@ -24,11 +24,15 @@ from retimbre.core.files import fingerprint
 from retimbre.gan.base import Classes, Form, Generator, Labels, Stage
 from retimbre.gan.conditions import check_heard, check_told, condition_shapes, told_to
 from retimbre.gan.config import GanConfig
+from retimbre.gan.growth import Growth
 from retimbre.listening.base import weights_digest
 from retimbre.representation.base import Representation
 from retimbre.representation.catalog import representation
 from retimbre.representation.standardized import Standardized, Statistics
 from retimbre.training import checkpoint
+from retimbre.training.ema import ExponentialMovingAverage
+from retimbre.training.run_checkpoints import KIND as TRAINING
+from retimbre.training.run_checkpoints import kind_of_model
 from retimbre.training.shipped import find_checkpoint
 
 KIND = "generator"
@@ -210,20 +214,18 @@ def save_generator(
 def load_generator(name_or_path: str | Path, weights: Weights = "average") -> SoundGenerator:
     """A generator from a run folder, a file or the name of a shipped one; in evaluation mode, on the CPU.
 
+    A state of a training will do as well as the generator that is left at its end.
+
     Raises:
         CheckpointError: There is none, it is damaged, it is a model of another kind, or it has no raw weights.
     """
     path = find_checkpoint(name_or_path)
-    state, metadata = checkpoint.load(path, kind=KIND)
-    if weights not in state:
+    is_state = checkpoint.read_header(path).kind == TRAINING and kind_of_model(path) == KIND
+    state, metadata = checkpoint.load(path, kind=TRAINING if is_state else KIND)
+    if not is_state and weights not in state:
         raise CheckpointError(f"{path}: holds the average of its weights only, no {weights!r} ones")
     try:
-        config = build(GanConfig, metadata["config"], "config")
-        sounds = saved_sounds(config, metadata["classes"], state.get("statistics"))
-        sounds.network.load_state_dict(state[weights])
-        if metadata["stage"] is not None:
-            sounds.grow(Stage(**metadata["stage"]))
-        sounds.facts = dict(metadata["facts"])
+        sounds = _of_training(state, metadata, weights) if is_state else _of_file(state, metadata, weights)
     except (RetimbreError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         # PyTorch names the weights that do not fit in the second line.
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
@@ -231,12 +233,49 @@ def load_generator(name_or_path: str | Path, weights: Weights = "average") -> So
     return sounds.eval()
 
 
+def trained_sounds(
+    config: GanConfig, growth: Growth | None, state: Mapping[str, Any], weights: Weights = "average"
+) -> SoundGenerator:
+    """The generator of a state of its training, grown as far as it was then."""
+    trained = state["task"]
+    sounds = _saved_sounds(config, trained["classes"], trained["statistics"])
+    sounds.network.load_state_dict(trained["generator"])
+    if weights == "average":
+        average = ExponentialMovingAverage(sounds.network, decay=0.0)
+        average.load_state_dict(trained["average"])
+        average.settle()
+    if growth is not None:
+        sounds.grow(growth.at(state["step"]))
+    return sounds
+
+
+def _of_training(state: Mapping[str, Any], metadata: Mapping[str, Any], weights: Weights) -> SoundGenerator:
+    """The generator of a state that says what run it is of."""
+    run = metadata["run"]
+    growth = build(Growth, run["growth"], "growth") if "growth" in run else None
+    sounds = trained_sounds(build(GanConfig, run["task"], "task"), growth, state, weights)
+    known = {"seed": run["seed"], "step": state["step"], "data": run.get("data", {})}
+    sounds.facts = known | ({"census": metadata["census"]} if metadata.get("census") else {})
+    return sounds
+
+
+def _of_file(state: Mapping[str, Any], metadata: Mapping[str, Any], weights: Weights) -> SoundGenerator:
+    """A generator that was saved as such."""
+    config = build(GanConfig, metadata["config"], "config")
+    sounds = _saved_sounds(config, metadata["classes"], state.get("statistics"))
+    sounds.network.load_state_dict(state[weights])
+    if metadata["stage"] is not None:
+        sounds.grow(Stage(**metadata["stage"]))
+    sounds.facts = dict(metadata["facts"])
+    return sounds
+
+
 def statistics_state(statistics: Statistics) -> dict[str, Any]:
     """Statistics as a checkpoint holds them."""
     return {"mean": statistics.mean, "deviation": statistics.deviation, "clips": statistics.num_clips}
 
 
-def saved_sounds(
+def _saved_sounds(
     config: GanConfig, classes: Mapping[str, Sequence[str]], statistics: Mapping[str, Any] | None
 ) -> SoundGenerator:
     """A generator with fresh weights for the classes, and by the statistics, that a checkpoint holds."""

@@ -77,6 +77,10 @@ class ExponentialMovingAverage:
         finally:
             _overwrite(self._module, own)
 
+    def settle(self) -> None:
+        """Gives the averaged weights to the module for good."""
+        _overwrite(self._module, self._averages)
+
     def state_dict(self) -> dict[str, Any]:
         """The averages by name, and the count that the warm-up goes by."""
         return {"num_updates": self.num_updates, "averages": dict(self._averages)}

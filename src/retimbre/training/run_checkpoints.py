@@ -11,6 +11,10 @@ from retimbre.core.errors import CheckpointError
 from retimbre.training.checkpoint import load, read_header, save
 
 KIND = "training"
+FOLDER = "checkpoints"  # of a run folder
+
+# What a run leaves, by what its [task] is, where its checkpoints can stand for it.
+_LEAVES = {"gan": "generator"}
 
 _SNAPSHOT_NAME = re.compile(r"step-(\d{8,})\.safetensors")
 
@@ -73,6 +77,17 @@ class Checkpoints:
         if self.best.exists() and _step_of(self.best) > after:
             return load(self.best, kind=KIND)[0]
         return load(self.last, kind=KIND)[0]
+
+
+def kind_of_model(path: Path) -> str:
+    """The kind of model that a file holds: of a state of a training whose model can be heard from it, that model's.
+
+    Raises:
+        CheckpointError: As `load` does.
+    """
+    header = read_header(path)
+    task = header.metadata.get("run", {}).get("task", {}) if header.kind == KIND else {}
+    return _LEAVES.get(task.get("kind", ""), header.kind)
 
 
 def _step_of(path: Path) -> int:

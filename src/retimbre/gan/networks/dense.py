@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from retimbre.core.errors import ConfigError
 from retimbre.gan.base import Critic, CriticConfig, Form, Generator, GeneratorConfig, Labels, Verdict, one_hot
 from retimbre.gan.conditions import CONDITIONS
 
@@ -29,6 +30,10 @@ class DenseGeneratorConfig(GeneratorConfig):
     """Units of each hidden layer."""
     depth: int = 2
     """Hidden layers."""
+
+    def __post_init__(self) -> None:
+        """Refuses layers without units."""
+        _check_sizes(self.width, self.depth)
 
     def build(self, form: Form) -> Generator:
         """Takes features of any shape."""
@@ -47,6 +52,10 @@ class DenseCriticConfig(CriticConfig):
     """Units of each hidden layer."""
     depth: int = 2
     """Hidden layers."""
+
+    def __post_init__(self) -> None:
+        """Refuses layers without units."""
+        _check_sizes(self.width, self.depth)
 
     def build(self, form: Form) -> Critic:
         """Takes features of any shape."""
@@ -81,6 +90,13 @@ class DenseCritic(Critic):
     def forward(self, features: Float[Tensor, "batch channels ..."], labels: Labels) -> Verdict:
         """A score per clip."""
         return Verdict(self.layers(_joined(features.flatten(1), labels, self.form))[:, 0], {})
+
+
+def _check_sizes(width: int, depth: int) -> None:
+    if width < 1:
+        raise ConfigError(f"width is {width}, but takes 1 or more")
+    if depth < 0:
+        raise ConfigError(f"depth is {depth}, but takes 0 or more")
 
 
 def _num_told(form: Form) -> int:

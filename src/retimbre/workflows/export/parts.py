@@ -25,7 +25,7 @@ from retimbre.matching.autoencoder import load_autoencoder
 from retimbre.matching.inverter import Inverter
 from retimbre.synth.base import REFERENCE_PITCH_HZ, Note
 from retimbre.synth.knobs import Parameter
-from retimbre.training.checkpoint import read_header
+from retimbre.training.run_checkpoints import kind_of_model
 from retimbre.training.shipped import MODEL_FILE, find_checkpoint
 from retimbre.workflows.export import generators
 from retimbre.workflows.export.part import Part
@@ -46,7 +46,7 @@ def parts_of(model: str | Path, *, network_only: bool) -> list[Part]:
         CheckpointError: There is none, it is damaged, or of a kind that has no parts.
     """
     path = find_checkpoint(model)
-    kind = read_header(path).kind
+    kind = kind_of_model(path)
     if kind not in PARTS:
         raise CheckpointError(f"{path}: a checkpoint of kind {kind!r}; takes {' or '.join(sorted(PARTS))}")
     parts = PARTS[kind](path, model_name(path), network_only)

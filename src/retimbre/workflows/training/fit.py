@@ -1,8 +1,8 @@
 """Training from a run file: what `retimbre train` does.
 
 A run is begun or continued by the same call. Everything it makes is in its folder (`workflows.run`), and the
-model there is renewed whenever a session ends, so that a run that was stopped half-way can be used and
-continued. Several processes may train one run (`training.parallel`): all of them read, the first one writes.
+model there is renewed whenever a session ends; a generator can also be heard from any checkpoint of a run
+that was interrupted. Several processes may train one run (`training.parallel`): all of them read, the first one writes.
 """
 
 import dataclasses
@@ -95,6 +95,9 @@ def run_session(config: RunConfig, session: Session) -> dict[str, Any]:
             f"[train] samples_every is for what makes sounds; a run of kind {config.kind!r} takes 0"
         )
     if world.is_first:
+        folder.check_for(config)
+    validation = prepared.validation() if config.train.validate_every else ()
+    if world.is_first:  # nothing is left to be refused, so the folder may be taken
         folder.open_for(config)
         _tell(prepared, folder, session)
     world.wait()  # the others must not read what may be another run's
@@ -102,7 +105,7 @@ def run_session(config: RunConfig, session: Session) -> dict[str, Any]:
         prepared.task,
         prepared.batch_at,
         config.fit_config(),
-        validation=prepared.validation(),
+        validation=validation,
         records=_records(config, folder, prepared),
         watch=Watch(time.monotonic, session.progress, world),
     )
@@ -118,7 +121,8 @@ def _tell(prepared: Prepared[Any], folder: RunFolder, session: Session) -> None:
 
 def _records(config: RunConfig, folder: RunFolder, prepared: Prepared[Any]) -> Records:
     """The journal, the checkpoints and, where they are asked for, the samples of a run."""
-    records, illustrate = folder.records(config), prepared.illustrate
+    census = None if prepared.census is None else prepared.census.facts()
+    records, illustrate = folder.records(config, census), prepared.illustrate
     if illustrate is None:
         return records
     return dataclasses.replace(records, illustrate=lambda step: illustrate(folder_of(folder.path, step)))

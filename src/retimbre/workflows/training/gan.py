@@ -1,8 +1,10 @@
 """The kind of run that trains a GAN: from a run file to its task, its clips and its generator."""
 
 import dataclasses
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from retimbre.core.config import dump
 from retimbre.core.errors import CheckpointError, ConfigError
+from retimbre.data.manifest import read_header
 from retimbre.gan.base import Generator
 from retimbre.gan.growth import GrowthWarning
 from retimbre.gan.hearing import Ear, critic_representation, ears_of
@@ -18,13 +21,12 @@ from retimbre.gan.sounds import (
     load_generator,
     own_representation,
     save_generator,
-    saved_sounds,
+    trained_sounds,
 )
 from retimbre.gan.task import ClipBatch, GanTask
 from retimbre.representation.base import Representation
 from retimbre.representation.standardized import Per, Statistics, fit_statistics
 from retimbre.training import devices
-from retimbre.training.ema import ExponentialMovingAverage
 from retimbre.training.shipped import find_checkpoint
 from retimbre.workflows.training.gan_checks import check_conditions, check_labels, check_networks
 from retimbre.workflows.training.gan_clips import GanClips
@@ -42,6 +44,7 @@ _STATISTICS_CLIPS = 4096
 # An unbiased distance (KAD) compares the clips of a set among themselves.
 _LEAST_HELD_OUT = 2
 _AT_ONCE = 64
+_SAMPLE_BYTES = 2
 
 
 def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
@@ -53,8 +56,8 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
         for remark in config.growth.remarks():
             warnings.warn(remark, GrowthWarning, stacklevel=2)
     check_labels(config)
-    most = _REHEARSAL_CLIPS if session.rehearsal else data.notes
-    pool = clip_pool(data, task, "train", most=most, seed=config.seed)
+    limit = _REHEARSAL_CLIPS if session.rehearsal else sys.maxsize
+    pool = clip_pool(data, task, "train", most=min(data.notes, limit), seed=config.seed)
     check_conditions(config, pool)
     parts = build_parts(config, pool)
     check_networks(config, parts.sounds, parts.ears, session.world.size)
@@ -65,13 +68,17 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
     trained.grow(config.train.steps)  # networks that cannot grow as far say so now
 
     def validation() -> Sequence[ClipBatch]:
-        held_out = clip_pool(data, task, "valid", most=data.validation_clips, seed=config.seed)
+        most = min(data.validation_clips, limit)
+        held_out = clip_pool(data, task, "valid", most=most, seed=config.seed)
         if len(held_out) < _LEAST_HELD_OUT:
             raise ConfigError(
                 f"{len(held_out)} clip is held out for validation, by a distance between sets; takes "
                 f"{_LEAST_HELD_OUT} or more ([data] validation_clips is {data.validation_clips})"
             )
         return clips.held_out(held_out, device)
+
+    if session.rehearsal and config.train.validate_every:
+        validation()  # a run that has nothing to be validated by is refused before it begins
 
     return Prepared(
         task=trained,
@@ -86,7 +93,21 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
         census=pool.census,
         illustrate=illustrator(config, trained),
         trials=trials_of(config),
+        clips_mb=_clips_mb(config),
     )
+
+
+def _clips_mb(config: GanRun) -> float:
+    """The memory of all clips of a run, as integers; of a folder of NSynth at most so much."""
+    data = config.data
+    clips = data.notes + data.validation_clips
+    if data.set:
+        clips = min(clips, read_header(Path(data.set)).size)
+    elif data.envelopes is not None:
+        clips *= 3  # each with its sound and its curve
+    elif data.nsynth is None:
+        clips *= len(data.corpora)
+    return clips * config.task.num_samples * _SAMPLE_BYTES / 1e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,14 +149,8 @@ def export(config: GanRun, folder: RunFolder, facts: dict[str, Any]) -> Generato
     Of networks that grow, the best state is one of the last scale; a run that has not come as far has none.
     """
     state = folder.checkpoints.load_best(after=config.fit_config().best_after)
-    trained = state["task"]
-    sounds = saved_sounds(config.task, trained["classes"], trained["statistics"])
-    average = ExponentialMovingAverage(sounds.network, decay=config.train.ema_decay)
-    average.load_state_dict(trained["average"])
-    if config.growth is not None:
-        sounds.grow(config.growth.at(state["step"]))
-    with average.applied():
-        save_generator(folder.model, sounds, facts=facts, raw_state=trained["generator"])
+    sounds = trained_sounds(config.task, config.growth, state)
+    save_generator(folder.model, sounds, facts=facts, raw_state=state["task"]["generator"])
     return sounds.network
 
 

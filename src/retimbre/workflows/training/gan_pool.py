@@ -120,10 +120,9 @@ def _of_corpora(data: GanDataConfig, task: GanConfig, part: Part, most: int, see
         name: torch.tensor([names.index(str(value)) for value in values[name]])
         for name, names in classes.items()
     }
-    samples = torch.cat(
-        [_kept(rows.float() / _FULL_SCALE, data, task.num_samples) for rows in pool.samples.split(_AT_ONCE)]
-    )
-    return ClipPool(samples, classes, labels, pool.census(settings))
+    for rows in pool.samples.split(_AT_ONCE):
+        rows.copy_(_kept(rows.float() / _FULL_SCALE, data, task.num_samples))
+    return ClipPool(pool.samples, classes, labels, pool.census(settings))
 
 
 def _of_set(data: GanDataConfig, task: GanConfig, part: Part, most: int, seed: int) -> ClipPool:

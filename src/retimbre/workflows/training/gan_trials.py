@@ -6,6 +6,7 @@ at every scale. Every scale is tried at a step in its middle, where nothing is f
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 from retimbre.workflows.training.gan_run import GanRun
@@ -63,7 +64,7 @@ def penalties_before(config: GanRun, step: int) -> int:
 def _a_step_with(config: GanRun, stretch: _Stretch, number: int) -> int:
     """The first step with so many penalties from the middle of a stretch on, else the last before the middle."""
     middle = (stretch.first + stretch.last) // 2
-    steps = [*range(middle, stretch.last + 1), *range(middle - 1, stretch.first - 1, -1)]
+    steps = itertools.chain(range(middle, stretch.last + 1), range(middle - 1, stretch.first - 1, -1))
     return next(
         step
         for step in steps

@@ -77,6 +77,7 @@ class Prepared(Generic[Batch]):
         census: What is trained on, counted; None for kinds whose clips have nothing to count.
         illustrate: Writes sounds and pictures of the task as it is into a folder; None for kinds that make no sounds.
         trials: The steps that a rehearsal times; empty where all steps are alike.
+        clips_mb: What the clips of the run will take of the processor's memory, which a rehearsal makes few of.
     """
 
     task: Task[Batch]
@@ -86,6 +87,7 @@ class Prepared(Generic[Batch]):
     census: TrainingCensus | None = None
     illustrate: Callable[[Path], object] | None = None
     trials: Sequence[Trial] = ()
+    clips_mb: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -134,23 +134,26 @@ def render_pool(settings: PoolSettings, part: Part, *, most: int) -> NotePool:
         MissingExtra: The corpus `soundfont` is asked for, and FluidSynth is not there.
         DatasetError: There is no SoundFont, or the part is empty.
     """
-    samples: list[Tensor] = []
     kept: list[NoteEntry] = []
     corpora: list[int] = []
     silent = 0
-    for place, corpus in enumerate(settings.corpora):
-        with open_corpus(corpus, settings) as (source, size):
-            rendered, entries, passed_over = _rendered(source, _entries(source, size, part), most)
-        if not entries:
-            raise DatasetError(
-                f"the corpus {corpus!r} has no notes in its part {part!r}; take more instruments"
-            )
-        samples.append(rendered)
-        kept += entries
-        corpora += [place] * len(entries)
-        silent += passed_over
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(open_corpus(corpus, settings)) for corpus in settings.corpora]
+        # Notes go where they stay: thousands of them in pieces, and then joined, would take twice the memory.
+        shape = sum(min(most, size) for _, size in opened), opened[0][0].num_samples
+        samples = torch.empty(shape, dtype=torch.int16)
+        for place, (corpus, (source, size)) in enumerate(zip(settings.corpora, opened, strict=True)):
+            room = samples[len(kept) : len(kept) + most]
+            entries, passed_over = _render(source, _entries(source, size, part), room)
+            if not entries:
+                raise DatasetError(
+                    f"the corpus {corpus!r} has no notes in its part {part!r}; take more instruments"
+                )
+            kept += entries
+            corpora += [place] * len(entries)
+            silent += passed_over
     return NotePool(
-        samples=torch.cat(samples),
+        samples=samples[: len(kept)],
         pitch=tuple(entry.pitch for entry in kept),
         velocity=tuple(entry.velocity for entry in kept),
         family=tuple(entry.family for entry in kept),
@@ -199,18 +202,21 @@ def _entries(source: NoteSource, size: int, part: Part) -> Iterator[NoteEntry]:
         yield from (entry for entry in entries if entry.part == part)
 
 
-def _rendered(
-    source: NoteSource, entries: Iterator[NoteEntry], most: int
-) -> tuple[Int16[Tensor, "notes samples"], list[NoteEntry], int]:
-    """The first notes that sound, and how many there were that do not."""
+def _render(
+    source: NoteSource, entries: Iterator[NoteEntry], room: Int16[Tensor, "room samples"]
+) -> tuple[list[NoteEntry], int]:
+    """The first notes that sound, rendered into the room that there is, and how many there were that do not."""
     kept: list[NoteEntry] = []
-    pieces = [torch.empty(0, source.num_samples, dtype=torch.int16)]
     silent = 0
-    while len(kept) < most and (tried := list(itertools.islice(entries, min(_AT_ONCE, most - len(kept))))):
+    while left := len(room) - len(kept):
+        tried = list(itertools.islice(entries, min(_AT_ONCE, left)))
+        if not tried:
+            break
         audio = source.audio([entry.number for entry in tried])
         peak = audio.abs().amax(dim=1)
         sounds = peak > _SILENT_PEAK
-        pieces.append((audio[sounds] / peak[sounds, None] * _FULL_SCALE).round().to(torch.int16))
+        found = (audio[sounds] / peak[sounds, None] * _FULL_SCALE).round()
+        room[len(kept) : len(kept) + len(found)] = found.to(torch.int16)
         kept += [entry for entry, does in zip(tried, sounds.tolist(), strict=True) if does]
         silent += int((~sounds).sum())
-    return torch.cat(pieces), kept, silent
+    return kept, silent

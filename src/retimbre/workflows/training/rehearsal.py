@@ -6,7 +6,7 @@ are of it (`kind.Trial`), each is made and timed, and the hours are their sum. T
 sizes of that step, so it does not count.
 
 Memory is what the device had to give at its fullest: on a GPU what PyTorch took of it, on the CPU the whole process,
-libraries and all.
+libraries and all, and the clips that the run will hold there.
 """
 
 import statistics
@@ -46,7 +46,7 @@ def cost_of(prepared: Prepared[Any], trials: Sequence[Trial], device: torch.devi
         **(one if len(rows) == 1 else {"trials": list(rows)}),
         "images_per_second": round(sum(trial.count * trial.clips for trial in trials) / seconds, 1),
         "hours": round(seconds / 3600, 2),
-        "peak_memory_mb": _peak_memory_mb(device),
+        "peak_memory_mb": _peak_memory_mb(device, prepared.clips_mb),
     }
 
 
@@ -78,10 +78,10 @@ def _now_s(device: torch.device) -> float:
     return time.monotonic()
 
 
-def _peak_memory_mb(device: torch.device) -> int | None:
-    """None where the system does not count it."""
+def _peak_memory_mb(device: torch.device, clips_mb: float) -> int | None:
+    """With the clips that are to come, on the processor; None where the system does not count it."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 1e6)
     if resource is None:
         return None
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RESIDENT_UNIT_BYTES / 1e6)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RESIDENT_UNIT_BYTES / 1e6 + clips_mb)

@@ -25,7 +25,7 @@ from retimbre.core.errors import ConfigError, ExistsError, near_miss
 from retimbre.core.files import free_files
 from retimbre.training.journal import Journal, TensorBoard
 from retimbre.training.loop import Records
-from retimbre.training.run_checkpoints import Checkpoints
+from retimbre.training.run_checkpoints import FOLDER, Checkpoints
 from retimbre.training.shipped import MODEL_FILE
 from retimbre.workflows.legacy.sony2020 import is_sony2020, translate
 from retimbre.workflows.training.basis_run import BasisRun
@@ -77,8 +77,9 @@ def run_of(table: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(f"[task] has no kind {kind!r}; {near_miss(str(kind), RUNS)}")
     config = build(RUNS[kind], table, "").resolved()
     # The loop and the optimizers mind the ranges of [train]; asked now, they refuse before any clip is made.
-    config.fit_config()
-    config.update_config()
+    with named("train"):
+        config.fit_config()
+        config.update_config()
     return config
 
 
@@ -118,7 +119,7 @@ class RunFolder:
     @property
     def checkpoints(self) -> Checkpoints:
         """The states to go on from."""
-        return Checkpoints(self.path / "checkpoints")
+        return Checkpoints(self.path / FOLDER)
 
     @property
     def model(self) -> Path:
@@ -136,7 +137,12 @@ class RunFolder:
         return self.path / "census.json"
 
     def open_for(self, config: RunConfig) -> None:
-        """Begins a run here, or makes sure that the one that was begun is this one.
+        """Begins a run here, or makes sure that the one that was begun is this one. Raises as `check_for` does."""
+        self.check_for(config)
+        write_toml(self.config, dump(config))
+
+    def check_for(self, config: RunConfig) -> None:
+        """Makes sure that a run may begin here, or that the one that was begun is this one.
 
         Raises:
             ExistsError: The folder holds something else; the message names what differs.
@@ -152,12 +158,12 @@ class RunFolder:
                 raise ExistsError(
                     f"{self.path}: holds a run that differs in {', '.join(differing)}; name another folder with --out"
                 )
-        write_toml(self.config, dump(config))
 
-    def records(self, config: RunConfig) -> Records:
-        """The journal and the checkpoints, for `fit`."""
+    def records(self, config: RunConfig, census: Mapping[str, Any] | None = None) -> Records:
+        """The journal and the checkpoints, for `fit`; each of these says what it is a state of, and of which clips."""
         mirror = TensorBoard(self.path / "tensorboard") if config.train.tensorboard else None
-        return Records(Journal(self.journal, mirror=mirror), self.checkpoints)
+        known = {"run": dump(config), "census": dict(census or {})}
+        return Records(Journal(self.journal, mirror=mirror), Checkpoints(self.checkpoints.folder, known))
 
 
 def differences(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

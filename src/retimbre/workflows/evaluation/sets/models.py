@@ -17,8 +17,8 @@ from retimbre.core.errors import AudioError, CheckpointError
 from retimbre.dsp.decode import SUFFIXES
 from retimbre.gan.sounds import KIND as GENERATOR
 from retimbre.matching.inverter import KIND as INVERTER
-from retimbre.training import checkpoint
-from retimbre.training.shipped import MODEL_FILE, find_checkpoint
+from retimbre.training.run_checkpoints import kind_of_model
+from retimbre.training.shipped import find_checkpoint, model_in
 from retimbre.workflows.evaluation.sets.answers import inverter_answers
 from retimbre.workflows.evaluation.sets.clips import ClipOptions, Clips, open_clips
 from retimbre.workflows.evaluation.sets.embed import CPU, Progress, ignore
@@ -89,7 +89,7 @@ def answers_real(model: str | Path) -> bool:
 
 
 def _entry_of(model: str | Path) -> SoundModel:
-    kind = checkpoint.read_header(find_checkpoint(model)).kind
+    kind = kind_of_model(find_checkpoint(model))
     if kind not in SOUND_MODELS:
         raise CheckpointError(
             f"{model}: is a model of the kind {kind!r}, which makes no sounds; those that do: {', '.join(SOUND_MODELS)}"
@@ -101,5 +101,5 @@ def is_sound_folder(model: str | Path) -> bool:
     """Whether a name is that of a folder (or file) of sounds rather than of a model."""
     path = Path(model)
     if path.is_dir():
-        return not (path / MODEL_FILE).is_file()
+        return model_in(path) is None
     return path.is_file() and path.suffix.lower() in SUFFIXES

@@ -26,7 +26,7 @@ from retimbre.data.manifest import HEADER_FILE, Fractions, read_header
 from retimbre.data.source import Value
 from retimbre.data.splits import SPLITS, Split, split_by_name
 from retimbre.dsp import audiofile
-from retimbre.training.shipped import MODEL_FILE, find_checkpoint
+from retimbre.training.shipped import find_checkpoint, model_in
 from retimbre.workflows.dataset.plan import plan_from_header
 from retimbre.workflows.evaluation.sets.labels import labels_of
 from retimbre.workflows.generate.latent_file import LatentChoice, chosen_latents
@@ -193,7 +193,7 @@ def open_source(source: str, count: int, seed: int, device: str, out: Path) -> C
     path = Path(source)
     if (path / HEADER_FILE).is_file():
         return SetClips(path)
-    if path.is_dir() and not (path / MODEL_FILE).is_file():
+    if path.is_dir() and model_in(path) is None:
         return FolderClips(path, out)
     return GeneratedClips(source, count or MODEL_COUNT, seed, device)
 

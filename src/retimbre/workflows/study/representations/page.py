@@ -69,6 +69,8 @@ def _how(result: Mapping[str, Any]) -> Section:
             f"KAD of {budget['validation_clips']:,} held-out clips. {seeds}.",
             f"Judged by {budget['test_clips']:,} clips of each, against as many real notes of instruments that nobody "
             f"heard; intervals are of 95 % over clips. torch {hardware['torch']}, {hardware['cores']} cores, {gpus}.",
+            "Of each training the state of best validation is judged, of four; of a model that grows the last one, the "
+            "only one of its full size.",
         ],
     )
 
