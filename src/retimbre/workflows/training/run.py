@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from retimbre.core.config import apply_overrides, build, dump, read_run_file, write_toml
+from retimbre.core.config import apply_overrides, build, dump, named, read_run_file, write_toml
 from retimbre.core.errors import ConfigError, ExistsError, near_miss
 from retimbre.core.files import free_files
 from retimbre.training.journal import Journal, TensorBoard
