@@ -317,6 +317,23 @@ def test_what_cannot_be_meant_is_refused_in_one_line(tables: dict[str, Any], mes
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"lambdaGP": -1.0}, "lambdaGP"),
+        ({"dimLatentVector": 0}, "dimLatentVector"),
+        ({"depthScales": [8, 8, 8, 8, 0]}, "depthScales"),
+        ({"downSamplingFactor": [[2, 2]] * 4 + [[0, 0]]}, "downSamplingFactor"),
+        ({"maxIterAtScale": [0] * 5}, "maxIterAtScale"),
+    ],
+)
+def test_refusals_name_the_option_of_the_file(options: dict[str, Any], name: str, tmp_path: Path) -> None:
+    config = written(changed(modelConfig=options), tmp_path / "config.json")
+    with pytest.warns(), pytest.raises(ConfigError, match=rf"\(in the JSON file: {name}\)") as refused:
+        read_run(config, [])
+    assert "\n" not in str(refused.value)
+
+
 def test_empty_batches_end_the_program_with_a_line_and_status_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

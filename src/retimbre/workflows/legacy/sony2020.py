@@ -20,9 +20,11 @@ References:
     https://github.com/SonyCSLParis/Comparing-Representations-for-Audio-Synthesis-using-GANs
 """
 
+import contextlib
 import dataclasses
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -47,6 +49,31 @@ ATTRIBUTES = {
     "instrument_source": "source",
     "instrument_source_str": "source",
     "instrument_str": "instrument",
+}
+# How the program calls options that refusals name by their names here.
+_ITS_NAMES = {
+    "gradient_penalty": "lambdaGP",
+    "drift": "epsilonD",
+    "class_weight_generator": "weightConditionG",
+    "class_weight_critic": "weightConditionD",
+    "leak": "leakyness",
+    "factors": "downSamplingFactor",
+    "depths": "depthScales",
+    "latent_dim": "dimLatentVector",
+    "learning_rate": "baseLearningRate",
+    "critic_learning_rate": "baseLearningRate",
+    "batch_size": "miniBatchSize",
+    "batch_sizes": "miniBatchSize",
+    "start_scale": "startScale",
+    "fade_jumps": "alphaNJumps",
+    "fade_jump_steps": "alphaSizeJumps",
+    "fade_steps": "iterAlphaJump",
+    "fade_values": "alphaJumpVals",
+    "steps": "maxIterAtScale",
+    "n_fft": "fft_size",
+    "win_length": "win_size",
+    "hop_length": "hop_size",
+    "num_samples": "audio_length",
 }
 # The part of a clip that `fade_out` fades.
 _FADED = 0.3
@@ -88,6 +115,19 @@ class _FileTable:
     name: str = "default"
     comments: str = ""
     output_path: str = "output_networks"
+
+
+@contextlib.contextmanager
+def in_its_words() -> Iterator[None]:
+    """Has refusals of options of this program say how the JSON file calls them."""
+    try:
+        yield
+    except ConfigError as error:
+        words = re.findall(r"\w+", str(error))
+        its_names = [_ITS_NAMES[word] for word in words if word in _ITS_NAMES]
+        if not its_names or its_names[0] in words:
+            raise
+        raise type(error)(f"{error} (in the JSON file: {its_names[0]})") from error
 
 
 def is_sony2020(table: Mapping[str, Any]) -> bool:

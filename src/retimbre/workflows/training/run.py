@@ -27,7 +27,7 @@ from retimbre.training.journal import Journal, TensorBoard
 from retimbre.training.loop import Records
 from retimbre.training.run_checkpoints import FOLDER, Checkpoints
 from retimbre.training.shipped import MODEL_FILE
-from retimbre.workflows.legacy.sony2020 import is_sony2020, translate
+from retimbre.workflows.legacy.sony2020 import in_its_words, is_sony2020, translate
 from retimbre.workflows.training.basis_run import BasisRun
 from retimbre.workflows.training.gan_run import GanRun
 from retimbre.workflows.training.listener_run import ListenerRun
@@ -62,7 +62,10 @@ def read_run(path: Path, overrides: Iterable[str]) -> RunConfig:
         ConfigError: The file cannot be read, or an option is unknown, missing or out of range.
     """
     table = read_run_file(path)
-    return run_of(apply_overrides(translate(table) if is_sony2020(table) else table, overrides))
+    if not is_sony2020(table):
+        return run_of(apply_overrides(table, overrides))
+    with in_its_words():
+        return run_of(apply_overrides(translate(table), overrides))
 
 
 def run_of(table: Mapping[str, Any]) -> RunConfig:
