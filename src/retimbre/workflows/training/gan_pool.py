@@ -129,7 +129,10 @@ def _of_set(data: GanDataConfig, task: GanConfig, part: Part, most: int, seed: i
     opened = RecordedSet.open(data.set)
     rows = opened.split(_SPLITS[part])
     if not len(rows):
-        raise DatasetError(f"{data.set}: has no clips in its part {_SPLITS[part]!r}")
+        raise DatasetError(
+            f"{data.set}: has no clips in its part {_SPLITS[part]!r}; `retimbre data` parts a set when it makes it, by "
+            "--validation and --test"
+        )
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
     rows = rows[order[:most]].sort().values
     columns = {name: opened.column(name) for name in task.attributes}
