@@ -187,7 +187,7 @@ def test_both_halves_are_of_notes_that_no_seed_trains_on_and_share_none(against)
     assert float(torch.cdist(*halves).min()) > 0.1  # peaks are 1, so equal clips would have 0
     for seed in range(2):
         run = MFCC.run((1,) * 5, {}, seed=seed)
-        for part in ("train", "validation", "test"):
+        for part in ("train", "valid", "test"):
             heard = clip_pool(run.data, run.task, part, most=64, seed=run.seed).audio(torch.arange(12))
             assert all(float(torch.cdist(heard, half).min()) > 0.1 for half in halves)
     assert set(against.keys) <= set(range(60, 64))

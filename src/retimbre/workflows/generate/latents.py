@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from retimbre.core.errors import ConfigError, near_miss
+from retimbre.core.errors import ConfigError
 
 PathKind = Literal["linear", "spherical", "sphere"]
 Way = Callable[
@@ -97,14 +97,12 @@ def path(
     """So many points at equal distances on a way between two latents, both included.
 
     Raises:
-        ConfigError: The latents are the same, there are too few steps, or no such way.
+        ConfigError: The latents are the same, or there are too few steps.
     """
     if torch.equal(first, second):
         raise ConfigError("the two latents are the same, so there is no path between them")
     if kind == "sphere":
         return sphere(first, second, steps)
-    if kind not in WAYS:
-        raise ConfigError(f"there is no path {kind!r}; {near_miss(kind, [*WAYS, 'sphere'])}")
     if steps < 2:
         raise ConfigError(f"steps is {steps}, but a path takes 2 or more")
     return WAYS[kind](first, second, torch.linspace(0.0, 1.0, steps))

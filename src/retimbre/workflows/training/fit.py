@@ -95,9 +95,6 @@ def run_session(config: RunConfig, session: Session) -> dict[str, Any]:
             f"[train] samples_every is for what makes sounds; a run of kind {config.kind!r} takes 0"
         )
     if world.is_first:
-        folder.check_for(config)
-    validation = prepared.validation() if config.train.validate_every else ()
-    if world.is_first:  # nothing is left to be refused, so the folder may be taken
         folder.open_for(config)
         _tell(prepared, folder, session)
     world.wait()  # the others must not read what may be another run's
@@ -105,7 +102,7 @@ def run_session(config: RunConfig, session: Session) -> dict[str, Any]:
         prepared.task,
         prepared.batch_at,
         config.fit_config(),
-        validation=validation,
+        validation=prepared.validation(),
         records=_records(config, folder, prepared),
         watch=Watch(time.monotonic, session.progress, world),
     )

@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,24 +66,11 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
     clips = GanClips(pool, config, session.world)
     trained = GanTask(parts.sounds, parts.ears, config.update_config(), config.growth, device, session.world)
     trained.grow(config.train.steps)  # networks that cannot grow as far say so now
-
-    def validation() -> Sequence[ClipBatch]:
-        most = min(data.validation_clips, limit)
-        held_out = clip_pool(data, task, "valid", most=most, seed=config.seed)
-        if len(held_out) < _LEAST_HELD_OUT:
-            raise ConfigError(
-                f"{len(held_out)} clip is held out for validation, by a distance between sets; takes "
-                f"{_LEAST_HELD_OUT} or more ([data] validation_clips is {data.validation_clips})"
-            )
-        return clips.held_out(held_out, device)
-
-    if session.rehearsal and config.train.validate_every:
-        validation()  # a run that has nothing to be validated by is refused before it begins
-
+    held_out = _held_out(config, min(data.validation_clips, limit)) if config.train.validate_every else None
     return Prepared(
         task=trained,
         batch_at=lambda step: clips.part(step, device),
-        validation=validation,
+        validation=lambda: () if held_out is None else clips.held_out(held_out, device),
         sizes={
             "parameters": num_weights(trained.generator),
             "critic_parameters": [num_weights(ear.critic) for ear in parts.ears],
@@ -95,6 +82,21 @@ def prepare(config: GanRun, session: Session) -> Prepared[ClipBatch]:
         trials=trials_of(config),
         clips_mb=_clips_mb(config),
     )
+
+
+def _held_out(config: GanRun, most: int) -> ClipPool:
+    """The clips to be validated by; a run that wants some and has none is refused before it takes its folder.
+
+    Raises:
+        ConfigError: There is but one.
+    """
+    held_out = clip_pool(config.data, config.task, "valid", most=most, seed=config.seed)
+    if len(held_out) < _LEAST_HELD_OUT:
+        raise ConfigError(
+            f"{len(held_out)} clip is held out for validation, by a distance between sets; takes "
+            f"{_LEAST_HELD_OUT} or more ([data] validation_clips is {config.data.validation_clips})"
+        )
+    return held_out
 
 
 def _clips_mb(config: GanRun) -> float:

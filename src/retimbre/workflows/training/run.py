@@ -140,12 +140,7 @@ class RunFolder:
         return self.path / "census.json"
 
     def open_for(self, config: RunConfig) -> None:
-        """Begins a run here, or makes sure that the one that was begun is this one. Raises as `check_for` does."""
-        self.check_for(config)
-        write_toml(self.config, dump(config))
-
-    def check_for(self, config: RunConfig) -> None:
-        """Makes sure that a run may begin here, or that the one that was begun is this one.
+        """Begins a run here, or makes sure that the one that was begun is this one.
 
         Raises:
             ExistsError: The folder holds something else; the message names what differs.
@@ -161,6 +156,7 @@ class RunFolder:
                 raise ExistsError(
                     f"{self.path}: holds a run that differs in {', '.join(differing)}; name another folder with --out"
                 )
+        write_toml(self.config, dump(config))
 
     def records(self, config: RunConfig, census: Mapping[str, Any] | None = None) -> Records:
         """The journal and the checkpoints, for `fit`; each of these says what it is a state of, and of which clips."""
