@@ -16,6 +16,7 @@ from retimbre.core.errors import ExistsError
 from retimbre.core.files import (
     csv_text,
     fingerprint,
+    folder_aside,
     free_files,
     refuse_to_lose,
     sha256_of,
@@ -180,6 +181,18 @@ def test_a_folder_that_fails_leaves_the_earlier_one_and_names_it_in_errors_of_th
     assert ".part" not in str(caught.value)
     assert [path.name for path in place.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_folder_around_is_left_as_it_was_found_where_nothing_came_of_it(tmp_path: Path) -> None:
+    for around, stays in ((tmp_path / "new", False), (tmp_path / "old", True)):
+        if stays:
+            around.mkdir()
+        with pytest.raises(KeyboardInterrupt), folder_aside(around / ".part", around):
+            raise KeyboardInterrupt
+        assert around.exists() == stays
+    with folder_aside(tmp_path / "new" / ".part", tmp_path / "new"):
+        (tmp_path / "new" / "result").touch()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["result"]
 
 
 def test_a_place_that_takes_no_folder_is_named_itself(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from retimbre.core.errors import CheckpointError
-from retimbre.training.run_checkpoints import FOLDER, Checkpoints
+from retimbre.training.run_checkpoints import FOLDER, KIND, Checkpoints, kind_of_model
 from retimbre.training.shipped import MODEL_FILE, find_checkpoint, shipped_checkpoints
 
 
@@ -30,6 +30,13 @@ def test_a_run_that_broke_off_is_its_best_state_if_that_can_stand_for_the_model(
     inverter.save(inverter.last, {"step": 3})
     with pytest.raises(CheckpointError, match="its training broke off; `retimbre train` goes on"):
         find_checkpoint(tmp_path / "inverter")
+
+
+@pytest.mark.parametrize("run", [[], {"task": []}, {"task": {"kind": []}}, {"task": {"kind": "gna"}}])
+def test_a_state_of_something_unknown_is_a_state_of_training(tmp_path: Path, run: object) -> None:
+    strange = Checkpoints(tmp_path, {"run": run})
+    strange.save(strange.last, {"step": 3})
+    assert kind_of_model(strange.last) == KIND
 
 
 def test_a_folder_without_a_model_and_a_name_of_none_are_refused_with_what_is_meant(tmp_path: Path) -> None:

@@ -89,8 +89,11 @@ def refuse_to_lose(folder: Path, *own: str) -> None:
 def folder_aside(aside: Path, place: Path) -> Iterator[Path]:
     """Yields an empty folder for files that will be moved to another place; it is gone when the block ends.
 
-    Errors of the system name that place in its stead: nobody could look into a folder that is gone.
+    Errors of the system name that place in its stead: nobody could look into a folder that is gone. The folder around
+    it goes, too, if it was made for this and nothing came of it.
     """
+    around = aside.parent
+    is_new = not around.exists()
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir(parents=True)
@@ -101,6 +104,8 @@ def folder_aside(aside: Path, place: Path) -> Iterator[Path]:
         raise OSError(str(error).replace(str(aside), str(place))) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        if is_new and around.is_dir() and not any(around.iterdir()):
+            around.rmdir()
 
 
 @contextlib.contextmanager

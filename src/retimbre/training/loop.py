@@ -7,7 +7,7 @@ its networks and optimizers, however many; what it is trained with is a function
 Steps count from 1. Step n is the n-th update, and a checkpoint of step n holds the state after it. All that happens at
 step n depends on the state before it and on n alone: the batch is `batch_at(n)`, and PyTorch's random streams are moved
 to the address of the step before every update and every validation. So a run can stop anywhere, and **to resume it is
-to run it again**: it continues at its last checkpoint, drops what the journal says of later steps, and goes on bit for
+to run it again**: it goes on at its newest checkpoint, drops what the journal says of later steps, and does so bit for
 bit, on a GPU with `devices.make_deterministic`, as if it had never stopped. Of the streams only seed and step are kept.
 
 A run whose loss is no longer finite stops with an error and saves nothing more: the last checkpoint is from before. No
@@ -204,7 +204,7 @@ def fit(
 
 
 def _resume(run: _Run[Any]) -> None:
-    """Takes up the state of the last checkpoint, if there is one."""
+    """Takes up the newest state, if there is one."""
     state = run.records.checkpoints.load_newest()
     if state is None:
         return

@@ -86,14 +86,18 @@ def kind_of_model(path: Path) -> str:
         CheckpointError: As `load` does.
     """
     header = read_header(path)
-    task = header.metadata.get("run", {}).get("task", {}) if header.kind == KIND else {}
-    return _LEAVES.get(task.get("kind", ""), header.kind)
+    if header.kind != KIND:
+        return header.kind
+    try:
+        return _LEAVES[header.metadata["run"]["task"]["kind"]]
+    except (KeyError, TypeError):
+        return KIND
 
 
 def _step_of(path: Path) -> int:
     """The step after which a state was saved, read from the head of its file."""
-    structure = json.loads(read_header(path, kind=KIND).structure)
+    header = read_header(path, kind=KIND)
     try:
-        return int(dict(structure["dict"])["step"])
+        return int(dict(json.loads(header.structure)["dict"])["step"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: damaged checkpoint: it does not say after which step") from error

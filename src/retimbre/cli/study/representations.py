@@ -15,7 +15,8 @@ def representations(
     budget: Annotated[
         Literal["smoke", "cpu", "gpu"],
         typer.Option(
-            "--budget", help="Half an hour or two and a quarter on two cores, or 33 hours of a GPU."
+            "--budget",
+            help="Half an hour on two cores, two hours and a quarter on two cores, or 33 hours of a GPU.",
         ),
     ] = "smoke",
     models: Annotated[

@@ -198,19 +198,14 @@ def refuse_to_overwrite(out: str | Path, names: Sequence[str], *, force: bool) -
 @contextlib.contextmanager
 def staged(out: Path) -> Iterator[Path]:
     """Yields a folder to write to; when the block ends its files go to `out`, and when it fails nothing does."""
-    is_new = not out.exists()
-    try:
-        with folder_aside(out / f".generate.{os.getpid()}.part", out) as aside:
-            yield aside
-            names = sorted(path.name for path in aside.iterdir())
-            stale = _listed(out / MANIFEST_FILE) - set(names)
-            (out / MANIFEST_FILE).unlink(missing_ok=True)  # one that is there is true at any moment
-            for name in sorted(names, key=lambda name: name == MANIFEST_FILE):
-                os.replace(aside / name, out / name)
-            _remove(out, stale)
-    finally:
-        if is_new and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
+    with folder_aside(out / f".generate.{os.getpid()}.part", out) as aside:
+        yield aside
+        names = sorted(path.name for path in aside.iterdir())
+        stale = _listed(out / MANIFEST_FILE) - set(names)
+        (out / MANIFEST_FILE).unlink(missing_ok=True)  # one that is there is true at any moment
+        for name in sorted(names, key=lambda name: name == MANIFEST_FILE):
+            os.replace(aside / name, out / name)
+        _remove(out, stale)
 
 
 def _remove(out: Path, names: set[str]) -> None:

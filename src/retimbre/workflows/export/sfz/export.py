@@ -274,20 +274,15 @@ def _refuse_to_overwrite(out: Path, name: str, *, force: bool) -> None:
 @contextlib.contextmanager
 def _staged(out: Path, name: str) -> Iterator[Path]:
     """Yields a folder to write to; when the block ends its files go to `out`, and when it fails nothing does."""
-    is_new = not out.exists()
-    try:
-        with folder_aside(out / f".{name}.{os.getpid()}.part", out) as aside:
-            yield aside
-            earlier = _samples_of(out / f"{name}.json")
-            (out / SAMPLES_FOLDER).mkdir(exist_ok=True)
-            fresh = {path.relative_to(aside).as_posix() for path in aside.rglob("*.wav")}
-            for file in (*sorted(fresh), f"{name}.sfz", f"{name}.json"):
-                os.replace(aside / file, out / file)
-            for file in earlier - fresh:
-                (out / file).unlink(missing_ok=True)
-    finally:
-        if is_new and not any(out.iterdir()):
-            out.rmdir()
+    with folder_aside(out / f".{name}.{os.getpid()}.part", out) as aside:
+        yield aside
+        earlier = _samples_of(out / f"{name}.json")
+        (out / SAMPLES_FOLDER).mkdir(exist_ok=True)
+        fresh = {path.relative_to(aside).as_posix() for path in aside.rglob("*.wav")}
+        for file in (*sorted(fresh), f"{name}.sfz", f"{name}.json"):
+            os.replace(aside / file, out / file)
+        for file in earlier - fresh:
+            (out / file).unlink(missing_ok=True)
 
 
 def _samples_of(table: Path) -> set[str]:
