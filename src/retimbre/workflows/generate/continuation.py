@@ -23,7 +23,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retimbre.core.errors import AudioError, ConfigError
-from retimbre.core.files import write_json
 from retimbre.corpora.maestro.midi_states import Course
 from retimbre.dsp import audiofile, seams
 from retimbre.dsp.level import is_silent
@@ -37,16 +36,17 @@ from retimbre.workflows.generate.chunks import (
 )
 from retimbre.workflows.generate.folder import (
     LATENTS_FILE,
-    MANIFEST_FILE,
     GenerateOptions,
+    Outcome,
     Progress,
-    head,
+    conclude,
     ignore,
     refuse_to_overwrite,
+    speed,
     staged,
 )
 from retimbre.workflows.generate.keyboard_piece import course_of, left_out
-from retimbre.workflows.generate.latent_file import chosen_latents, save_latents
+from retimbre.workflows.generate.latent_file import chosen_latents
 from retimbre.workflows.generate.player import Player, one_class, open_player
 from retimbre.workflows.generate.score import MOST_SAMPLES
 
@@ -119,29 +119,21 @@ def generate_continuation(
         gain = 1.0 / largest if largest > 1.0 else 1.0
         rate = player.sounds.sample_rate
         audiofile.write(folder / name, gain * made, rate, integers=options.integers)
-        save_latents(folder / LATENTS_FILE, latents, {"model": player.name, "command": "continue"})
-        manifest = {
-            **head("continue", player, options),
+        entry = {
+            "file": name,
+            "labels": {each: values[0] for each, values in plan.classes.items()},
+            "seconds": len(made) / rate,
+            "peak": largest * gain,
+            "gain": gain,
+        }
+        facts = {
+            **speed((len(made) - len(seed)) / rate, time.perf_counter() - started),
             "source": str(sound),
             "midi": how.midi,
             "chunks": how.chunks,
             "seam_report": seam_report(made, len(seed), player.sounds.num_samples, rate),
-            "latents_file": LATENTS_FILE,
-            "pictures": [],
-            "remarks": remarks,
-            "wall_s": round(time.perf_counter() - started, 6),
-            "sounds": [
-                {
-                    "file": name,
-                    "labels": {each: values[0] for each, values in plan.classes.items()},
-                    "seconds": len(made) / rate,
-                    "peak": largest * gain,
-                    "gain": gain,
-                }
-            ],
         }
-        write_json(folder / MANIFEST_FILE, manifest)
-    return manifest
+        return conclude(folder, player, options, Outcome("continue", latents, [entry], remarks, facts))
 
 
 def seam_report(

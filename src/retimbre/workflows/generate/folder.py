@@ -103,6 +103,28 @@ class Plan:
         return tuple(f"{name}.wav" for name in self.names)
 
 
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of generating, for the manifest.
+
+    Attributes:
+        command: Which of the ways.
+        latents: Those that were chosen.
+        sounds: For each file its name, labels, seconds, peak and gain.
+        remarks: What a listener should know, a clause each.
+        facts: What else there is to say; it takes the place of what all manifests say.
+        pictures: Names of files.
+    """
+
+    command: str
+    latents: Float[Tensor, "latents latent"]
+    sounds: Sequence[Mapping[str, Any]]
+    remarks: Sequence[str]
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    pictures: Sequence[str] = ()
+
+
 def write_sounds(
     player: Player,
     plan: Plan,
@@ -134,19 +156,11 @@ def write_sounds(
             if options.pictures and row < plan.sheet.most:
                 shown.append(samples)
             progress(row + 1, len(plan.files))
-        save_latents(folder / LATENTS_FILE, plan.latents, {"model": player.name, "command": plan.command})
         if options.pictures:
             write_sheet(folder / SHEET_FILE, shown, player.sounds.sample_rate, plan.sheet)
-        manifest = {
-            **head(plan.command, player, options),
-            **plan.facts,
-            "latents_file": LATENTS_FILE,
-            "pictures": list(pictured),
-            "remarks": _remarks(entries, plan, options),
-            "sounds": entries,
-        }
-        write_json(folder / MANIFEST_FILE, manifest)
-    return manifest
+        remarks = _remarks(entries, plan, options)
+        outcome = Outcome(plan.command, plan.latents, entries, remarks, plan.facts, pictured)
+        return conclude(folder, player, options, outcome)
 
 
 def leveled(
@@ -160,7 +174,36 @@ def leveled(
     return samples / largest, 1.0 / largest
 
 
-def head(command: str, player: Player, options: GenerateOptions) -> dict[str, Any]:
+def speed(seconds: float, spent_s: float) -> dict[str, float | None]:
+    """How fast a sound was made, for a manifest."""
+    return {
+        "made_s": round(seconds, 6),
+        "spent_s": round(spent_s, 6),
+        "real_time_factor": round(seconds / spent_s, 3) if spent_s > 0.0 else None,
+    }
+
+
+def conclude(folder: Path, player: Player, options: GenerateOptions, outcome: Outcome) -> dict[str, Any]:
+    """Writes latents and manifest beside the sounds.
+
+    Returns:
+        What `generate.json` holds.
+    """
+    told = {"model": player.name, "command": outcome.command}
+    save_latents(folder / LATENTS_FILE, outcome.latents, told)
+    manifest = {
+        **_head(outcome.command, player, options),
+        **outcome.facts,
+        "latents_file": LATENTS_FILE,
+        "pictures": list(outcome.pictures),
+        "remarks": list(outcome.remarks),
+        "sounds": list(outcome.sounds),
+    }
+    write_json(folder / MANIFEST_FILE, manifest)
+    return manifest
+
+
+def _head(command: str, player: Player, options: GenerateOptions) -> dict[str, Any]:
     """How every manifest begins."""
     return {
         "format": FORMAT,
@@ -169,6 +212,7 @@ def head(command: str, player: Player, options: GenerateOptions) -> dict[str, An
         "retimbre": retimbre.__version__,
         "torch": torch.__version__,
         **player.facts(),
+        **speed(player.made_s, player.spent_s),
         "seed": options.latents.seed,
         "latents_from": options.latents.file,
         "latents_rows": list(options.latents.rows),

@@ -17,21 +17,21 @@ from typing import Any
 import torch
 
 from retimbre.core.errors import ConfigError, MidiError
-from retimbre.core.files import write_json
 from retimbre.corpora.maestro.midi_states import LOWEST_KEY, NUM_KEYS, STATES_PER_CHUNK, Course, read_piano
 from retimbre.data.midi import DRUM_CHANNEL, read_movements
 from retimbre.gan.conditions import MIDI
 from retimbre.workflows.generate.chunks import ChunkPlan, made_chunks, need_condition
 from retimbre.workflows.generate.folder import (
     LATENTS_FILE,
-    MANIFEST_FILE,
     GenerateOptions,
+    Outcome,
     Progress,
-    head,
+    conclude,
     refuse_to_overwrite,
+    speed,
     staged,
 )
-from retimbre.workflows.generate.latent_file import chosen_latents, save_latents
+from retimbre.workflows.generate.latent_file import chosen_latents
 from retimbre.workflows.generate.player import Player, one_class
 from retimbre.workflows.generate.score import MOST_SAMPLES, PlayOptions, counted_notes
 from retimbre.workflows.generate.spool import Spool
@@ -77,22 +77,13 @@ def play_keyboard(
     with staged(Path(out)) as folder:
         started = time.perf_counter()
         sound = _write(player, plan, folder / sound_file, (num_samples, options.integers), progress)
-        spent_s = time.perf_counter() - started
-        save_latents(folder / LATENTS_FILE, latent, {"model": player.name, "command": "midi"})
-        manifest = {
-            **head("midi", player, options),
-            "made_s": sound["seconds"],
-            "spent_s": round(spent_s, 6),
-            "real_time_factor": round(sound["seconds"] / spent_s, 3),
+        facts = {
+            **speed(sound["seconds"], time.perf_counter() - started),
             "midi": str(midi),
             "chunks": count,
-            "latents_file": LATENTS_FILE,
-            "pictures": [],
-            "remarks": [*remarks, *([] if sound["peak"] else ["it is silent"])],
-            "sounds": [sound],
         }
-        write_json(folder / MANIFEST_FILE, manifest)
-    return manifest
+        remarks += [] if sound["peak"] else ["it is silent"]
+        return conclude(folder, player, options, Outcome("midi", latent, [sound], remarks, facts))
 
 
 def course_of(player: Player, midi: str | Path, release_s: float) -> tuple[Course, int]:

@@ -16,23 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from retimbre.core.errors import ConfigError
-from retimbre.core.files import write_json
 from retimbre.data.midi import read_midi
 from retimbre.synth.melody import MELODY_PEAK
 from retimbre.workflows.generate.chunks import CAN_TELL
 from retimbre.workflows.generate.ensemble import Ensemble, stations_of
 from retimbre.workflows.generate.folder import (
     LATENTS_FILE,
-    MANIFEST_FILE,
     GenerateOptions,
+    Outcome,
     Progress,
-    head,
+    conclude,
     ignore,
     refuse_to_overwrite,
+    speed,
     staged,
 )
 from retimbre.workflows.generate.keyboard_piece import play_keyboard
-from retimbre.workflows.generate.latent_file import save_latents
 from retimbre.workflows.generate.mixdown import Onset, added_up
 from retimbre.workflows.generate.player import need, one_class, open_player
 from retimbre.workflows.generate.score import PlayOptions, Score, plan_score
@@ -83,21 +82,15 @@ def generate_midi(
     with staged(Path(out)) as folder:
         started = time.perf_counter()
         sound = _write(ensemble, score, folder / sound_file, options, progress)
-        save_latents(folder / LATENTS_FILE, stations, {"model": player.name, "command": "midi"})
-        manifest = {
-            **head("midi", player, options),
-            **_speed(sound["seconds"], time.perf_counter() - started),
+        facts = {
+            **speed(sound["seconds"], time.perf_counter() - started),  # mixing and writing included
             "midi": str(midi),
             "play": dataclasses.asdict(play),
             "notes": len(score.notes),
             "notes_made": ensemble.num_made,
-            "latents_file": LATENTS_FILE,
-            "pictures": [],
-            "remarks": [*score.remarks, *([] if sound["peak"] else ["it is silent"])],
-            "sounds": [sound],
         }
-        write_json(folder / MANIFEST_FILE, manifest)
-    return manifest
+        remarks = [*score.remarks, *([] if sound["peak"] else ["it is silent"])]
+        return conclude(folder, player, options, Outcome("midi", stations, [sound], remarks, facts))
 
 
 def _refuse(options: GenerateOptions) -> None:
@@ -130,11 +123,6 @@ def _write(
         "peak": MELODY_PEAK if spool.largest else 0.0,
         "gain": gain,
     }
-
-
-def _speed(seconds: float, spent_s: float) -> dict[str, float]:
-    """How fast the piece was made, mixing and writing included."""
-    return {"made_s": seconds, "spent_s": round(spent_s, 6), "real_time_factor": round(seconds / spent_s, 3)}
 
 
 def _counted(ensemble: Ensemble, score: Score, progress: Progress) -> Iterator[Onset]:

@@ -101,7 +101,7 @@ class Player:
             yield self.play(latents[rows], some, [f"sound {number}" for number in range(len(latents))[rows]])
 
     def facts(self) -> dict[str, Any]:
-        """What names the model, and how fast it played, as JSON values."""
+        """What names the model, as JSON values."""
         return {
             "model": self.name,
             "identity": self.sounds.identity(),
@@ -109,9 +109,6 @@ class Player:
             "weights": self.weights,
             "device": self.device.type,
             "sample_rate": self.sounds.sample_rate,
-            "made_s": round(self.made_s, 6),
-            "spent_s": round(self.spent_s, 6),
-            "real_time_factor": round(self.made_s / self.spent_s, 3) if self.spent_s > 0.0 else None,
         }
 
     def _check(self, audio: Float[Tensor, "count samples"], asked: Asked, names: Sequence[str]) -> None:
