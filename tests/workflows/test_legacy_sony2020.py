@@ -1,6 +1,7 @@
 """System C's JSON: its README's example is understood as it stands, and what cannot be meant is said in one line."""
 
 import copy
+import dataclasses
 import json
 import warnings
 from pathlib import Path
@@ -12,11 +13,14 @@ import torch
 from retimbre.cli.app import run as command
 from retimbre.core.errors import ConfigError, DatasetError
 from retimbre.dsp import audiofile
+from retimbre.gan.config import CriticEntry, GanConfig
 from retimbre.gan.growth import GrowthWarning
+from retimbre.gan.networks.wavegan import WaveGanCriticConfig, WaveGanGeneratorConfig
 from retimbre.representation.aliases import AliasWarning
 from retimbre.workflows.legacy.sony2020 import is_sony2020, results_folder, translate
 from retimbre.workflows.training.fit import default_folder, train
-from retimbre.workflows.training.gan_run import GanRun
+from retimbre.workflows.training.gan_pool import clip_pool
+from retimbre.workflows.training.gan_run import GanDataConfig, GanRun
 from retimbre.workflows.training.nsynth_notes import NSynthNotes
 from retimbre.workflows.training.run import read_run
 
@@ -352,7 +356,11 @@ def test_the_example_of_the_readme_trains_and_says_that_its_fades_are_never_comp
     few = ["growth.steps=[2, 2, 2, 2, 2]", "train.steps=10", "train.validate_every=10", "train.threads=1"]
     few += ["task.settings={ n_fft = 128, hop_length = 32 }", "task.num_samples=1023"]
     few += ["data.nsynth.validation=0.3", "data.validation_clips=2"]
-    with pytest.warns(AliasWarning), pytest.warns(GrowthWarning, match="fade takes 600 x 32 = 19,200"):
+    with (
+        pytest.warns(AliasWarning),
+        pytest.warns(GrowthWarning, match="fade takes 600 x 32 = 19,200"),
+        pytest.warns(UserWarning, match="has no notes of flute, mallet as wanted"),
+    ):
         manifest = train(config, tmp_path / "run", overrides=few, device="cpu")
     assert manifest["finished"]
     assert manifest["clips_seen"] == 20
@@ -399,6 +407,19 @@ def test_notes_that_are_shorter_are_padded_and_those_that_are_longer_cut(corpus:
     assert torch.equal(long[:, :1000], short)
     assert torch.equal(long[:, 4000:], torch.zeros(2, 1000))
     assert source.classes(["pitch", "family"])["family"] == ("bass", "brass", "guitar")
+
+
+def test_a_family_of_which_there_is_no_note_is_told_once(corpus: Path) -> None:
+    source = notes_of(corpus, families=("brass", "flute", "mallet"))
+    critic = CriticEntry(WaveGanCriticConfig())
+    data = GanDataConfig(nsynth=source)
+    task = GanConfig(WaveGanGeneratorConfig(), (critic,), num_samples=4096)
+    with pytest.warns(UserWarning, match=r"has no notes of flute, mallet as wanted$"):
+        clip_pool(data, task, "train", most=4, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clip_pool(data, task, "valid", most=4, seed=0)
+        clip_pool(dataclasses.replace(data, nsynth=notes_of(corpus)), task, "train", most=4, seed=0)
 
 
 def test_a_folder_or_notes_that_are_not_there_are_named(corpus: Path, tmp_path: Path) -> None:

@@ -271,6 +271,21 @@ def test_a_run_without_clips_to_be_validated_by_is_refused_before_it_takes_its_f
     assert train(run_file, tmp_path / "other", overrides=[*overrides, "train.validate_every=0"])["finished"]
 
 
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (4, r"all \d+ notes of its part 'train' are silent in their first 4 samples"),
+        (10**9, "num_samples is 1,0"),
+    ],
+)
+def test_clips_of_no_length_for_notes_are_refused_by_what_is_wrong(
+    samples: int, message: str, run_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises((ConfigError, DatasetError), match=message):
+        train(run_file, tmp_path / "run", overrides=[f"task.num_samples={samples}"])
+    assert not (tmp_path / "run").exists()
+
+
 def rehearsed(run_file: Path, out: Path, *, overrides: list[str]) -> dict[str, Any]:
     return rehearse(read_run(run_file, overrides), Session(out))
 

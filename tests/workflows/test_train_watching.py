@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -210,40 +210,63 @@ class Clock:
         return self.now_s
 
 
+@dataclasses.dataclass
+class Costly(Task[int]):
+    """A task whose first update is slow, and whose even steps take four times as long as odd ones."""
+
+    clock: Clock
+    first_s: float
+    odd_s: float
+    updates: int = 0
+
+    def batch_at(self, step: int) -> int:
+        self.clock.now_s += 0.5
+        return step
+
+    def update(self, batch: int, *, step: int) -> dict[str, float]:
+        self.updates += 1
+        usual_s = self.odd_s * (4.0 if step % 2 == 0 else 1.0)
+        self.clock.now_s += self.first_s if self.updates == 1 else usual_s
+        return {"loss": float(step)}
+
+    def validate(self, batches: Iterable[int]) -> dict[str, float]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        pass
+
+
+def cost_of(task: Costly, trials: list[Trial], tell: Callable[[str], object]) -> dict[str, Any]:
+    return rehearsal.cost_of(Prepared(task, task.batch_at, list, {}), trials, torch.device("cpu"), tell)
+
+
 def test_the_hours_of_a_rehearsal_are_those_of_all_sorts_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(rehearsal, "time", clock)
-
-    class Costly(Task[int]):
-        """A task whose first update is slow, and whose even steps take four times as long as odd ones."""
-
-        updates = 0
-
-        def update(self, batch: int, *, step: int) -> dict[str, float]:
-            self.updates += 1
-            clock.now_s += 100.0 if self.updates == 1 else 4.0 if step % 2 == 0 else 1.0
-            return {"loss": float(step)}
-
-        def validate(self, batches: Iterable[int]) -> dict[str, float]:
-            return {}
-
-        def state_dict(self) -> dict[str, Any]:
-            return {}
-
-        def load_state_dict(self, state: Mapping[str, Any]) -> None:
-            pass
-
-    def batch_at(step: int) -> int:
-        clock.now_s += 0.5
-        return step
-
-    prepared = Prepared(Costly(), batch_at, lambda: [], {})
     trials = [Trial("odd", 3, 900, 10), Trial("even", 4, 100, 20)]
-    told = rehearsal.cost_of(prepared, trials, torch.device("cpu"))
+    lines: list[str] = []
+    told = cost_of(Costly(clock, first_s=15.0, odd_s=1.0), trials, lines.append)
+    assert lines == [
+        "trying a step of 2 sorts, 1: odd (10 clips)",
+        "trying a step of 2 sorts, 2: even (20 clips)",
+    ]
     seconds = 900 * 1.5 + 100 * 4.5
     assert told["hours"] == round(seconds / 3600, 2)
     assert told["images_per_second"] == round((900 * 10 + 100 * 20) / seconds, 1)
     assert told["loss"] == 4.0
+
+
+def test_a_rehearsal_makes_a_step_that_takes_long_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(rehearsal, "time", clock)
+    task = Costly(clock, first_s=60.0, odd_s=60.0)
+    told = cost_of(task, [Trial("odd", 3, 10, 64)], lambda line: None)
+    assert task.updates == 1
+    assert told["render_s"] == 0.5
+    assert told["update_s"] == 60.0
 
 
 @pytest.mark.parametrize(("critic_steps", "penalty_every"), [(1, 1), (5, 1), (1, 8), (5, 8), (2, 3), (3, 2)])

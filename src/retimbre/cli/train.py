@@ -87,7 +87,9 @@ def train(
     with _advice_when_interrupted(), joined(device) as world:
         config = read_run(run_file, overrides)
         session = Session(Path(out) if out else default_folder(run_file), device, warm_start, world=world)
-        result = rehearse(config, session) if dry_run else _train(run_file.stem, config, session)
+        result = (
+            rehearse(config, session, tell=console.say) if dry_run else _train(run_file.stem, config, session)
+        )
     if world.is_first:
         _show(result, json)
 

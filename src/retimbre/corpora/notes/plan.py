@@ -37,7 +37,7 @@ _HIGHEST_KEY = 108  # C8, the highest of a piano
 _HIGHEST_VELOCITY = 127
 _HIGHEST_SHARE = 0.45  # of the sample rate that a fundamental may have, so that vibrato stays under a half
 _MOST_INSTRUMENTS = 10_000
-_LONGEST_S = 60.0
+LONGEST_S = 60.0
 
 # Bounds the notes that one instrument number can have, so that addresses of random draws never meet.
 _ADDRESSES_PER_FAMILY = 1_000_000
@@ -82,8 +82,8 @@ class NotesSettings:
                 f"highest_pitch is {self.highest_pitch}, {highest_hz:,.0f} Hz; at a sample rate of "
                 f"{self.sample_rate} Hz a note takes at most {_HIGHEST_SHARE * self.sample_rate:,.0f} Hz"
             )
-        if not (0 < self.seconds <= _LONGEST_S and self.num_samples >= 1):
-            raise ConfigError(f"seconds is {self.seconds:g}, but takes one sample to {_LONGEST_S:g} s")
+        if not (0 < self.seconds <= LONGEST_S and self.num_samples >= 1):
+            raise ConfigError(f"seconds is {self.seconds:g}, but takes one sample to {LONGEST_S:g} s")
         if not 0 < self.held_share <= 1:
             raise ConfigError(f"held_share is {self.held_share:g}, but takes more than 0 and at most 1")
         if self.split not in ("instruments", "mixed"):

@@ -182,14 +182,23 @@ def last_validation(rows: Sequence[Row], step: int) -> dict[str, float]:
     return {row.name: row.value for row in rows if row.split == "validation" and row.step == step}
 
 
-def rehearse(config: RunConfig, session: Session) -> dict[str, Any]:
-    """A few steps of a run without writing anything: what it resolves to, its sizes, and what it will cost."""
+def rehearse(
+    config: RunConfig, session: Session, *, tell: Callable[[str], object] = lambda line: None
+) -> dict[str, Any]:
+    """A few steps of a run without writing anything: what it resolves to, its sizes, and what it will cost.
+
+    Args:
+        config: The run.
+        session: Where and on what; nothing is written there.
+        tell: Told the sizes, and which steps are being made.
+    """
     prepared = KINDS[config.kind].prepare(config, dataclasses.replace(session, rehearsal=True))
     device = devices.pick_device(session.device)
     alike = [Trial("update", 2, config.train.steps, config.train.batch_size)]
+    tell(", ".join(f"{name}: {value}" for name, value in prepared.sizes.items()))
     return {
         "config": dump(config),
         "device": str(device),
         **prepared.sizes,
-        **cost_of(prepared, prepared.trials or alike, device),
+        **cost_of(prepared, prepared.trials or alike, device, tell),
     }

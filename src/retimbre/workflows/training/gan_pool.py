@@ -9,6 +9,7 @@ on.
 """
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Literal, final
 
@@ -17,6 +18,7 @@ from jaxtyping import Float, Int, Int16
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
+from retimbre.corpora.notes.plan import LONGEST_S
 from retimbre.data.dataset import RecordedSet
 from retimbre.data.splits import Split
 from retimbre.dsp.level import fade_out, fit_length, normalise_peak
@@ -113,6 +115,11 @@ def _of_corpora(data: GanDataConfig, task: GanConfig, part: Part, most: int, see
         soundfont=data.soundfont,
         seed=seed,
     )
+    if settings.seconds > LONGEST_S:
+        raise ConfigError(
+            f"[task] num_samples is {task.num_samples:,}, {settings.seconds:,.0f} s; notes of the corpora last "
+            f"{LONGEST_S:g} s at most"
+        )
     pool = render_pool(settings, part, most=most)
     values = {"pitch": pool.pitch, "velocity": pool.velocity, "family": pool.family}
     classes = {name: known[name] for name in task.attributes}
@@ -167,6 +174,8 @@ def _of_nsynth(source: NSynthNotes, data: GanDataConfig, task: GanConfig, part: 
     kept = [note for note, is_heard in zip(notes, sounds.tolist(), strict=True) if is_heard]
     if not kept:
         raise DatasetError(f"{source.audio}: all notes of the part {_SPLITS[part]!r} are silent")
+    if part == "train" and (missing := source.missing()):
+        warnings.warn(f"{source.audio}: has no notes of {', '.join(missing)} as wanted", stacklevel=2)
     classes = source.classes(task.attributes)
     known = ("family", "source", "pitch", "velocity")
     census = TrainingCensus(

@@ -146,9 +146,7 @@ def render_pool(settings: PoolSettings, part: Part, *, most: int) -> NotePool:
             room = samples[len(kept) : len(kept) + most]
             entries, passed_over = _render(source, _entries(source, size, part), room)
             if not entries:
-                raise DatasetError(
-                    f"the corpus {corpus!r} has no notes in its part {part!r}; take more instruments"
-                )
+                raise DatasetError(_nothing(corpus, part, passed_over, source.num_samples))
             kept += entries
             corpora += [place] * len(entries)
             silent += passed_over
@@ -200,6 +198,16 @@ def _entries(source: NoteSource, size: int, part: Part) -> Iterator[NoteEntry]:
     for first in range(0, size, _AT_ONCE):
         entries = source.entries(range(first, min(first + _AT_ONCE, size)))
         yield from (entry for entry in entries if entry.part == part)
+
+
+def _nothing(corpus: Corpus, part: Part, silent: int, num_samples: int) -> str:
+    """Why a part has no note that could be kept."""
+    if silent:
+        return (
+            f"the corpus {corpus!r}: all {silent} notes of its part {part!r} are silent in their first "
+            f"{num_samples} samples; take longer clips"
+        )
+    return f"the corpus {corpus!r} has no notes in its part {part!r}; take more instruments"
 
 
 def _render(
