@@ -53,13 +53,14 @@ from retimbre.workflows.training.run import read_run
 RUNS = Path(__file__).parent.parent / "runs" / "toy"
 PORT, MODERN = "progressive", "modern"
 
+_TWICE = {"train.learning_rate": 1e-3, "task.critic_learning_rate": 4e-3}
 TRIALS: dict[str, tuple[dict[str, float], ...]] = {
     MODERN: (
         {},
-        {"train.learning_rate": 1e-3, "task.critic_learning_rate": 4e-3},
-        {"train.learning_rate": 2.5e-4, "task.critic_learning_rate": 1e-3},
-        {"task.loss.r1": 0.1, "task.loss.r2": 0.1},
-        {"task.loss.r1": 10.0, "task.loss.r2": 10.0},
+        _TWICE,
+        {"train.learning_rate": 2e-3, "task.critic_learning_rate": 8e-3},
+        _TWICE | {"task.loss.r1": 1.0, "task.loss.r2": 1.0},
+        _TWICE | {"task.loss.r1": 0.02, "task.loss.r2": 0.02},
     ),
     PORT: (
         {},
