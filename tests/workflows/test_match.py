@@ -180,7 +180,7 @@ def test_a_match_that_fails_leaves_nothing_half_written(
     monkeypatch.setattr("retimbre.workflows.match.batch.write_page", fail)
     with pytest.raises(OSError, match="disk full"):
         match(write_note(tmp_path / "note.wav"), tmp_path / "out", QUICK)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_is_not_there_or_foreign_is_one_error_before_any_work(tmp_path: Path) -> None:
