@@ -87,11 +87,14 @@ def train(
     with _advice_when_interrupted(), joined(device) as world:
         config = read_run(run_file, overrides)
         session = Session(Path(out) if out else default_folder(run_file), device, warm_start, world=world)
-        result = (
-            rehearse(config, session, tell=console.say) if dry_run else _train(run_file.stem, config, session)
-        )
+        tell = console.say if world.is_first else _say_nothing
+        result = rehearse(config, session, tell=tell) if dry_run else _train(run_file.stem, config, session)
     if world.is_first:
         _show(result, json)
+
+
+def _say_nothing(line: str) -> None:
+    """What processes but the first have to say."""
 
 
 def _is_environment_file(path: Path) -> bool:

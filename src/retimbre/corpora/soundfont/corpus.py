@@ -21,7 +21,14 @@ from torch import Tensor
 from retimbre.core.config import dump
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
 from retimbre.core.files import sha256_of
-from retimbre.corpora.notes.plan import SplitBy, check_keys, part_of_instrument, part_of_note, shuffled
+from retimbre.corpora.notes.plan import (
+    LONGEST_S,
+    SplitBy,
+    check_keys,
+    part_of_instrument,
+    part_of_note,
+    shuffled,
+)
 from retimbre.corpora.nsynth.entries import FAMILIES
 from retimbre.corpora.nsynth.layout import PARTS, NoteEntry, NoteSource
 from retimbre.corpora.soundfont.general_midi import PROGRAMS, Program
@@ -43,7 +50,6 @@ _USUAL_PLACES = (
 )
 
 _MIT_NAME = "Fluid R3 GM"
-_LONGEST_S = 60.0
 
 
 @final
@@ -84,8 +90,8 @@ class SoundFontSettings:
             raise ConfigError(
                 f"sample_rate is {self.sample_rate}, but FluidSynth takes {low:,} to {high:,} Hz"
             )
-        if not (0 < self.seconds <= _LONGEST_S and self.num_samples >= 1):
-            raise ConfigError(f"seconds is {self.seconds:g}, but takes one sample to {_LONGEST_S:g} s")
+        if not (0 < self.seconds <= LONGEST_S and self.num_samples >= 1):
+            raise ConfigError(f"seconds is {self.seconds:g}, but takes one sample to {LONGEST_S:g} s")
         if not 0 < self.held_share <= 1:
             raise ConfigError(f"held_share is {self.held_share:g}, but takes more than 0 and at most 1")
 

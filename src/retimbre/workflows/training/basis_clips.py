@@ -28,7 +28,7 @@ from retimbre.dsp.resample import resample
 from retimbre.gan.basis.config import BasisTaskConfig
 from retimbre.gan.basis.task import BasisBatch
 from retimbre.workflows.training.basis_run import BasisDataConfig, BasisRun
-from retimbre.workflows.training.note_pool import Part, PoolSettings, render_pool
+from retimbre.workflows.training.note_pool import Part, PoolSettings, note_seconds, render_pool
 
 STATE_SHAPE = (STATES_PER_CHUNK, NUM_SLOTS)
 
@@ -155,7 +155,7 @@ def _of_notes(
         pitches=(data.lowest_pitch, data.highest_pitch),
         velocities=data.velocities,
         sample_rate=task.basis.sample_rate,
-        seconds=task.num_samples / task.basis.sample_rate,
+        seconds=note_seconds(task.num_samples, task.basis.sample_rate),
         instruments=data.instruments,
         soundfont="",
         seed=seed,

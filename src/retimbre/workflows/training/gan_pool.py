@@ -18,7 +18,6 @@ from jaxtyping import Float, Int, Int16
 from torch import Tensor
 
 from retimbre.core.errors import ConfigError, DatasetError, near_miss
-from retimbre.corpora.notes.plan import LONGEST_S
 from retimbre.data.dataset import RecordedSet
 from retimbre.data.splits import Split
 from retimbre.dsp.level import fade_out, fit_length, normalise_peak
@@ -29,7 +28,7 @@ from retimbre.workflows.training.census import TrainingCensus, counts_of
 from retimbre.workflows.training.chunk_clips import chunk_clips, wants_chunks
 from retimbre.workflows.training.envelope_clips import EnvelopeClips
 from retimbre.workflows.training.gan_run import GanDataConfig
-from retimbre.workflows.training.note_pool import PoolSettings, render_pool
+from retimbre.workflows.training.note_pool import PoolSettings, note_seconds, render_pool
 from retimbre.workflows.training.nsynth_notes import NSynthNotes
 
 Part = Literal["train", "valid", "test"]
@@ -110,16 +109,11 @@ def _of_corpora(data: GanDataConfig, task: GanConfig, part: Part, most: int, see
         pitches=(data.lowest_pitch, data.highest_pitch),
         velocities=data.velocities,
         sample_rate=task.sample_rate,
-        seconds=task.num_samples / task.sample_rate,
+        seconds=note_seconds(task.num_samples, task.sample_rate),
         instruments=data.instruments,
         soundfont=data.soundfont,
         seed=seed,
     )
-    if settings.seconds > LONGEST_S:
-        raise ConfigError(
-            f"[task] num_samples is {task.num_samples:,}, {settings.seconds:,.0f} s; notes of the corpora last "
-            f"{LONGEST_S:g} s at most"
-        )
     pool = render_pool(settings, part, most=most)
     values = {"pitch": pool.pitch, "velocity": pool.velocity, "family": pool.family}
     classes = {name: known[name] for name in task.attributes}
@@ -174,9 +168,10 @@ def _of_nsynth(source: NSynthNotes, data: GanDataConfig, task: GanConfig, part: 
     kept = [note for note, is_heard in zip(notes, sounds.tolist(), strict=True) if is_heard]
     if not kept:
         raise DatasetError(f"{source.audio}: all notes of the part {_SPLITS[part]!r} are silent")
-    if part == "train" and (missing := source.missing()):
+    there = source.classes(["family", *task.attributes])
+    if part == "train" and (missing := sorted(set(source.families) - set(there["family"]))):
         warnings.warn(f"{source.audio}: has no notes of {', '.join(missing)} as wanted", stacklevel=2)
-    classes = source.classes(task.attributes)
+    classes = {name: there[name] for name in task.attributes}
     known = ("family", "source", "pitch", "velocity")
     census = TrainingCensus(
         len(kept),

@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Float, Int, Int16
 from torch import Tensor
 
-from retimbre.core.errors import DatasetError
+from retimbre.core.errors import ConfigError, DatasetError
 from retimbre.corpora.notes.corpus import NotesCorpus
-from retimbre.corpora.notes.plan import NotesSettings
+from retimbre.corpora.notes.plan import LONGEST_S, NotesSettings
 from retimbre.corpora.notes.source import ProceduralNotes
 from retimbre.corpora.nsynth.layout import NoteEntry, NoteSource
 from retimbre.corpora.soundfont.corpus import SoundFontNotes, SoundFontSettings
@@ -122,6 +122,17 @@ class NotePool:
             "velocity": counts_of(self.velocity),
         }
         return TrainingCensus(len(self), settings.seconds, {"silent": self.silent}, counts)
+
+
+def note_seconds(num_samples: int, sample_rate: int) -> float:
+    """How long notes are that fill a run's clips. Raises ConfigError for clips longer than notes of the corpora are."""
+    seconds = num_samples / sample_rate
+    if seconds > LONGEST_S:
+        raise ConfigError(
+            f"[task] num_samples is {num_samples:,}, {seconds:,.0f} s; notes of the corpora last "
+            f"{LONGEST_S:g} s at most"
+        )
+    return seconds
 
 
 def render_pool(settings: PoolSettings, part: Part, *, most: int) -> NotePool:

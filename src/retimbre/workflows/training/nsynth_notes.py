@@ -86,10 +86,6 @@ class NSynthNotes:
             wanted = {name: wanted[name] for name in self._drawn(wanted)}
         return [wanted[name] for name in sorted(wanted)]
 
-    def missing(self) -> list[str]:
-        """Families that are wanted and of which there is no note."""
-        return sorted(set(self.families) - {note.family for note in self.chosen()})
-
     def classes(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """The values that occur of some attributes, numbers in order and names by the alphabet."""
         notes = self.chosen()

@@ -67,9 +67,8 @@ def cost_of(
 
 def _timed(prepared: Prepared[Any], trial: Trial, device: torch.device) -> tuple[float, dict[str, Any]]:
     """The loss of a step, and the median seconds of making its batch and of its update."""
-    made = [_made(prepared, trial.step, device)]
-    if made[0][2] < _LONG_S:
-        made.clear()
+    first = _made(prepared, trial.step, device)
+    made = [first] if first[2] >= _LONG_S else []
     while len(made) < _MOST_REPEATS and sum(update_s for _, _, update_s in made) < _ENOUGH_S:
         made.append(_made(prepared, trial.step, device))
     losses, render_s, update_s = zip(*made, strict=True)
